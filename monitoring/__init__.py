@@ -1,0 +1,1 @@
+"""What the ops team watches: metric names, Prometheus rules, dashboards."""

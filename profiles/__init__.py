@@ -1,0 +1,392 @@
+"""A deployment's own data: channels, agencies, responsibility list, places, kinds, calendar, limits.
+
+A profile is a folder of TOML and CSV files (see profiles/README.md). `load_profile` reads and checks the whole of it; an
+error names file, line and what to change.
+"""
+
+import csv
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, time
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+LimitUnit = Literal["urgent_hour", "work_hour", "work_day", "natural_day"]
+Level = Literal["grid", "community", "street", "district"]
+Protocol = Literal["hotline12345", "police110", "citymgmt", "video", "wechat", "canonical"]
+Crs = Literal["WGS-84", "CGCS2000", "GCJ-02", "BD-09"]
+
+ANY: Final = "*"
+
+
+class ProfileError(ValueError):
+    """A profile file is missing or wrong; the message names file, line and remedy."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One publisher of messages (channels.toml). `mapping` is the canonical feed's field mapping, target -> source path."""
+
+    id: str
+    feed: str
+    protocol: Protocol
+    name: str
+    crs: Crs
+    table: str
+    max_body_bytes: int
+    max_records: int
+    mapping: dict[str, str]
+    constants: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Community:
+    """A community (places.csv) with the point that stands for it, WGS-84."""
+
+    code: str
+    name: str
+    street_code: str
+    street: str
+    lon: float
+    lat: float
+    population: int
+
+
+@dataclass(frozen=True)
+class Matter:
+    """A kind of matter (matters.csv) with its matching limits: metres and hours within which two reports may be one."""
+
+    kind: str
+    name_zh: str
+    name_en: str
+    family: str
+    radius_m: float
+    window_hours: float
+    keywords: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Agency:
+    """A unit that can be given a case (agencies.csv)."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    level: Level
+
+
+@dataclass(frozen=True)
+class Responsibility:
+    """A row of the responsibility list (责任清单): who leads on this kind, in this area, from this feed, by when."""
+
+    row: str
+    matter_kind: str
+    area: str
+    feed: str
+    agency: str
+    co_agencies: tuple[str, ...]
+    level: Level
+    limit: float
+    unit: LimitUnit
+    basis: str
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera of the register (cameras.csv); located by this entry, never by its messages. WGS-84."""
+
+    device_id: str
+    name: str
+    community_code: str
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True)
+class WorkTime:
+    """Working hours of a working day, local time, as (start, end) pairs in order."""
+
+    spans: tuple[tuple[time, time], ...]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The whole of a deployment's data. `calendar` holds True for a working day, False for a day off, where it is set."""
+
+    folder: Path
+    city: str
+    name_zh: str
+    name_en: str
+    made_up: bool
+    county_code: str
+    bbox: tuple[float, float, float, float]
+    timezone: str
+    basic_satisfied_weight: float
+    respond_within_hours: float
+    list_version: str
+    rule_version: str
+    mass_appeal_persons: int
+    work_time: WorkTime
+    channels: dict[str, Channel]
+    communities: dict[str, Community]
+    matters: dict[str, Matter]
+    kinds: dict[tuple[str, str, str, str], tuple[str, str]]
+    agencies: dict[str, Agency]
+    responsibilities: tuple[Responsibility, ...]
+    cameras: dict[str, Camera]
+    calendar: dict[date, bool]
+
+    def feeds(self) -> list[str]:
+        """Feeds of the declared channels, sorted."""
+        return sorted({channel.feed for channel in self.channels.values()})
+
+    def matter_of(self, table: str, kind: str, code: str) -> str | None:
+        """Hub kind of matter for a source's code; None when the profile does not know the code."""
+        found = self.kinds.get((self.city, table, kind, code))
+        return found[0] if found else None
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ProfileError(f"{path.name} is missing in {path.parent}; profiles/README.md says what it holds") from None
+    except UnicodeDecodeError:
+        raise ProfileError(f"{path.name} is not UTF-8; save it as 'CSV UTF-8'") from None
+    reader = csv.DictReader(text.splitlines())
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise ProfileError(f"{path.name}, line 1: add the column(s) {', '.join(missing)}")
+    for row in reader:
+        if any(row[name] is None for name in columns):
+            raise ProfileError(f"{path.name}, line {reader.line_num}: fewer values than columns")
+        yield reader.line_num, {name: row[name].strip() for name in columns}
+
+
+def _number(path: Path, line: int, name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ProfileError(f"{path.name}, line {line}: {name} must be a number") from None
+
+
+def _one_of(path: Path, line: int, name: str, value: str, allowed: tuple[str, ...]) -> Any:
+    if value not in allowed:
+        raise ProfileError(f"{path.name}, line {line}: {name} must be one of {', '.join(allowed)}")
+    return value
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part for part in value.split("|") if part)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProfileError(f"{path.name} is missing in {path.parent}; profiles/README.md says what it holds") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path.name}: not valid TOML ({error})") from None
+
+
+def _channels(path: Path) -> dict[str, Channel]:
+    channels: dict[str, Channel] = {}
+    for number, entry in enumerate(_toml(path).get("channel", []), start=1):
+        where = f"{path.name}, channel {number}"
+        known = {
+            "id",
+            "feed",
+            "protocol",
+            "name",
+            "crs",
+            "table",
+            "max_body_bytes",
+            "max_records",
+            "mapping",
+            "constants",
+        }
+        if unknown := set(entry) - known:
+            raise ProfileError(f"{where}: unknown key(s) {', '.join(sorted(unknown))}")
+        for name, allowed in (("protocol", get_args(Protocol)), ("crs", get_args(Crs))):
+            if entry.get(name) not in allowed:
+                raise ProfileError(f"{where}: {name} must be one of {', '.join(allowed)}")
+        if not entry.get("id") or not entry.get("feed"):
+            raise ProfileError(f"{where}: id and feed must be given")
+        if entry["id"] in channels:
+            raise ProfileError(f"{where}: the id {entry['id']} is taken already")
+        channels[entry["id"]] = Channel(
+            id=entry["id"],
+            feed=entry["feed"],
+            protocol=entry["protocol"],
+            name=entry.get("name", entry["id"]),
+            crs=entry["crs"],
+            table=entry.get("table", ""),
+            max_body_bytes=int(entry.get("max_body_bytes", 8 * 1024 * 1024)),
+            max_records=int(entry.get("max_records", 10_000)),
+            mapping=dict(entry.get("mapping", {})),
+            constants=dict(entry.get("constants", {})),
+        )
+    return channels
+
+
+def _communities(path: Path) -> dict[str, Community]:
+    columns = ("community_code", "community", "street_code", "street", "lon", "lat", "population")
+    return {
+        row["community_code"]: Community(
+            row["community_code"],
+            row["community"],
+            row["street_code"],
+            row["street"],
+            _number(path, line, "lon", row["lon"]),
+            _number(path, line, "lat", row["lat"]),
+            int(_number(path, line, "population", row["population"])),
+        )
+        for line, row in _rows(path, columns)
+    }
+
+
+def _matters(path: Path) -> dict[str, Matter]:
+    columns = ("matter_kind", "name_zh", "name_en", "family", "radius_m", "window_hours", "keywords")
+    return {
+        row["matter_kind"]: Matter(
+            row["matter_kind"],
+            row["name_zh"],
+            row["name_en"],
+            _one_of(path, line, "family", row["family"], ("livelihood", "development", "enforcement")),
+            _number(path, line, "radius_m", row["radius_m"]),
+            _number(path, line, "window_hours", row["window_hours"]),
+            _list(row["keywords"]),
+        )
+        for line, row in _rows(path, columns)
+    }
+
+
+def _kinds(path: Path, matters: dict[str, Matter]) -> dict[tuple[str, str, str, str], tuple[str, str]]:
+    kinds: dict[tuple[str, str, str, str], tuple[str, str]] = {}
+    for line, row in _rows(path, ("city", "table", "kind", "code", "name", "matter_kind")):
+        key = (row["city"], row["table"], row["kind"], row["code"])
+        if key in kinds:
+            raise ProfileError(
+                f"{path.name}, line {line}: this city, table, kind and code stand in an earlier line too"
+            )
+        if row["matter_kind"] and row["matter_kind"] not in matters:
+            raise ProfileError(f"{path.name}, line {line}: matters.csv has no matter_kind {row['matter_kind']}")
+        kinds[key] = (row["matter_kind"], row["name"])
+    return kinds
+
+
+def _agencies(path: Path) -> dict[str, Agency]:
+    return {
+        row["code"]: Agency(
+            row["code"],
+            row["name_zh"],
+            row["name_en"],
+            _one_of(path, line, "level", row["level"], get_args(Level)),
+        )
+        for line, row in _rows(path, ("code", "name_zh", "name_en", "level"))
+    }
+
+
+def _responsibilities(
+    path: Path, matters: dict[str, Matter], agencies: dict[str, Agency]
+) -> tuple[Responsibility, ...]:
+    columns = ("row", "matter_kind", "area", "feed", "agency", "co_agencies", "level", "limit", "unit", "basis")
+    seen: dict[tuple[str, str, str], int] = {}
+    found: list[Responsibility] = []
+    for line, row in _rows(path, columns):
+        where = f"{path.name}, line {line}"
+        if row["matter_kind"] not in matters:
+            raise ProfileError(f"{where}: matters.csv has no matter_kind {row['matter_kind']}")
+        for code in (row["agency"], *_list(row["co_agencies"])):
+            if code not in agencies:
+                raise ProfileError(f"{where}: agencies.csv has no agency {code}")
+        key = (row["matter_kind"], row["area"], row["feed"])
+        if key in seen:
+            raise ProfileError(f"{where}: line {seen[key]} has the same matter_kind, area and feed; keep one")
+        seen[key] = line
+        limit = _number(path, line, "limit", row["limit"])
+        if limit <= 0:
+            raise ProfileError(f"{where}: limit must be above 0")
+        found.append(
+            Responsibility(
+                row["row"],
+                row["matter_kind"],
+                row["area"],
+                row["feed"],
+                row["agency"],
+                _list(row["co_agencies"]),
+                _one_of(path, line, "level", row["level"], get_args(Level)),
+                limit,
+                _one_of(path, line, "unit", row["unit"], get_args(LimitUnit)),
+                row["basis"],
+            )
+        )
+    return tuple(found)
+
+
+def _cameras(path: Path, communities: dict[str, Community]) -> dict[str, Camera]:
+    cameras: dict[str, Camera] = {}
+    for line, row in _rows(path, ("device_id", "name", "community_code", "lon", "lat")):
+        if row["community_code"] not in communities:
+            raise ProfileError(f"{path.name}, line {line}: places.csv has no community {row['community_code']}")
+        cameras[row["device_id"]] = Camera(
+            row["device_id"],
+            row["name"],
+            row["community_code"],
+            _number(path, line, "lon", row["lon"]),
+            _number(path, line, "lat", row["lat"]),
+        )
+    return cameras
+
+
+def _calendar(path: Path) -> dict[date, bool]:
+    days: dict[date, bool] = {}
+    for line, row in _rows(path, ("date", "day")):
+        try:
+            day = date.fromisoformat(row["date"])
+        except ValueError:
+            raise ProfileError(f"{path.name}, line {line}: date must read YYYY-MM-DD") from None
+        days[day] = _one_of(path, line, "day", row["day"], ("work", "off")) == "work"
+    return days
+
+
+def load_profile(folder: Path) -> Profile:
+    """Reads and checks a profile folder; raises ProfileError."""
+    main = _toml(folder / "profile.toml")
+    matters = _matters(folder / "matters.csv")
+    agencies = _agencies(folder / "agencies.csv")
+    communities = _communities(folder / "places.csv")
+    try:
+        west, south, east, north = (float(x) for x in main["bbox"])
+        spans = tuple((time.fromisoformat(a), time.fromisoformat(b)) for a, b in main["work_time"])
+        return Profile(
+            folder=folder,
+            city=str(main["city"]),
+            name_zh=str(main["name_zh"]),
+            name_en=str(main["name_en"]),
+            made_up=bool(main["made_up"]),
+            county_code=str(main["county_code"]),
+            bbox=(west, south, east, north),
+            timezone=str(main["timezone"]),
+            basic_satisfied_weight=float(main["basic_satisfied_weight"]),
+            respond_within_hours=float(main["respond_within_hours"]),
+            list_version=str(main["list_version"]),
+            rule_version=str(main["rule_version"]),
+            mass_appeal_persons=int(main["mass_appeal_persons"]),
+            work_time=WorkTime(spans),
+            channels=_channels(folder / "channels.toml"),
+            communities=communities,
+            matters=matters,
+            kinds=_kinds(folder / "kinds.csv", matters),
+            agencies=agencies,
+            responsibilities=_responsibilities(folder / "responsibility.csv", matters, agencies),
+            cameras=_cameras(folder / "cameras.csv", communities),
+            calendar=_calendar(folder / "calendar.csv"),
+        )
+    except KeyError as error:
+        raise ProfileError(f"profile.toml: add the key {error.args[0]}") from None
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ProfileError):
+            raise
+        raise ProfileError(f"profile.toml: a value has the wrong type or shape ({error})") from None

@@ -1,0 +1,51 @@
+"""The closed registry of metric names: every process counts with these objects and no others.
+
+Names are `zhishu_<name>_<unit>[_total]` in base units. Labels are bounded: a feed, a reason code, a relation, a table;
+never an id, an address or a text.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+#: From a few milliseconds (one hop) to an hour (catching up after an outage).
+_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+
+RECEIVED = Counter("zhishu_received_messages", "Messages that reached an intake, good or bad", ["feed"])
+ACCEPTED = Counter("zhishu_accepted_messages", "Messages acknowledged by Kafka and answered 2xx", ["feed", "record"])
+IGNORED = Counter(
+    "zhishu_ignored_messages", "Messages that are no petition by rule (WeChat events, device heartbeats)", ["feed"]
+)
+REFUSED = Counter("zhishu_refused_messages", "Messages refused with a 4xx or 5xx", ["feed", "reason"])
+DEAD_LETTERED = Counter("zhishu_dead_lettered_messages", "Messages written to deadletter", ["feed", "stage", "reason"])
+LAST_ACCEPTED = Gauge("zhishu_last_accepted_timestamp_seconds", "When a feed's message was last accepted", ["feed"])
+
+DECIDED = Counter("zhishu_decided_reports", "Reports decided by the worker", ["feed"])
+REPLAYED = Counter("zhishu_replayed_reports", "Reports that were the very same upstream message again", ["feed"])
+LINKED = Counter("zhishu_linked_reports", "Reports linked to a known matter", ["feed", "relation"])
+ROUTED = Counter("zhishu_routed_reports", "Reports routed to an agency", ["feed", "level"])
+MANUAL = Counter("zhishu_manual_reports", "Reports left to the manual queue", ["feed", "reason"])
+ALERTED = Counter("zhishu_raised_alerts", "Alerts raised by streams", ["rule"])
+STATE_REPORTS = Gauge("zhishu_state_reports", "Reports held in the matching state of this worker")
+
+STORED = Counter("zhishu_stored_rows", "Rows ClickHouse acknowledged", ["table"])
+STORE_ERRORS = Counter(
+    "zhishu_store_errors", "Inserts that failed and are tried again, by ClickHouse error code", ["table", "code"]
+)
+LAST_STORED = Gauge("zhishu_last_stored_timestamp_seconds", "When a table last took rows", ["table"])
+
+LAG_RECORDS = Gauge("zhishu_lag_records", "Records not yet done, by stage and topic", ["stage", "topic"])
+LAG_SECONDS = Gauge(
+    "zhishu_lag_seconds", "Age of the oldest record not yet done, by stage and topic", ["stage", "topic"]
+)
+BROKER_TO_ROW = Histogram(
+    "zhishu_broker_to_row_seconds", "From Kafka's timestamp to the stored row", ["table"], buckets=_LATENCY_BUCKETS
+)
+SOURCE_TO_ROW = Histogram(
+    "zhishu_source_to_row_seconds",
+    "From the source's own time to the stored row",
+    ["table"],
+    buckets=(*_LATENCY_BUCKETS, 86400),
+)
+
+OVERDUE = Gauge("zhishu_overdue_cases", "Open cases past their due time")
+OPEN = Gauge("zhishu_open_cases", "Cases routed and not yet closed")
+BUILD = Gauge("zhishu_build_info", "1, labelled with the version and the process's role", ["version", "role"])

@@ -1,0 +1,48 @@
+"""Kafka topics: names, partition counts and settings, as DESIGN section 4 lists them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+INTAKE_PREFIX: Final = "intake."
+PROGRESS: Final = "progress"
+ROUTED: Final = "routed"
+ALERTS: Final = "alerts"
+DEADLETTER: Final = "deadletter"
+
+#: Every intake topic and `routed` have this many, so that reports of one place meet in one partition whatever their channel.
+INTAKE_PARTITIONS: Final = 12
+
+_DAY_MS: Final = 24 * 3600 * 1000
+#: `routed` is what a worker rebuilds its state from and the sink may re-read: keep it longer than any matching window.
+_RETENTION_MS: Final = 400 * _DAY_MS
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as it must exist before the hub starts."""
+
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=lambda: {"retention.ms": str(_RETENTION_MS)})
+
+
+def intake_topic(feed: str) -> str:
+    """Topic that carries the reports of a feed."""
+    return INTAKE_PREFIX + feed
+
+
+def feed_of(topic: str) -> str:
+    """Feed of an intake topic; empty for any other topic."""
+    return topic.removeprefix(INTAKE_PREFIX) if topic.startswith(INTAKE_PREFIX) else ""
+
+
+def all_topics(feeds: Iterable[str]) -> list[TopicSpec]:
+    """Every topic of a deployment with these feeds."""
+    return [
+        *(TopicSpec(intake_topic(feed), INTAKE_PARTITIONS) for feed in sorted(feeds)),
+        TopicSpec(ROUTED, INTAKE_PARTITIONS),
+        TopicSpec(PROGRESS, INTAKE_PARTITIONS),
+        TopicSpec(ALERTS, 3),
+        TopicSpec(DEADLETTER, 3),
+    ]
