@@ -1,0 +1,5 @@
+"""`python -m hub` is `zhishu`."""
+
+from hub.cli import main
+
+main()

@@ -1,0 +1,440 @@
+"""`zhishu`: the command line. Parts are imported where they are used, so that help is instant."""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hub.settings import Settings
+
+if TYPE_CHECKING:
+    from hub.play import Played
+    from sinks.kpi import Figure
+
+app = typer.Typer(
+    name="zhishu",
+    help="zhishu (智枢): a data-streaming integration hub for grassroots governance.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+schema_app = typer.Typer(help="The Avro contract.", no_args_is_help=True)
+eval_app = typer.Typer(help="How good matching and routing are on labelled data.", no_args_is_help=True)
+deadletter_app = typer.Typer(help="What the hub could not take.", no_args_is_help=True)
+app.add_typer(schema_app, name="schema")
+app.add_typer(eval_app, name="eval")
+app.add_typer(deadletter_app, name="deadletter")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_PROCESSES, _MACHINE, _TOOLS = "Processes", "One machine", "Tools"
+
+
+class CommandError(RuntimeError):
+    """Ends the command with one sentence and exit code 1."""
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _day(text: str | None, default: date) -> date:
+    try:
+        return date.fromisoformat(text) if text else default
+    except ValueError:
+        raise CommandError("dates read YYYY-MM-DD, as in 2025-03-01") from None
+
+
+# --- processes -------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_PROCESSES)
+def gateway() -> None:
+    """HTTP intake for push feeds, and the read-only schema registry."""
+    from hub.services import run_gateway
+
+    run_gateway(Settings())
+
+
+@app.command(rich_help_panel=_PROCESSES)
+def worker() -> None:
+    """The Faust app: matching and routing."""
+    from hub.services import start_worker
+
+    start_worker(Settings())
+
+
+@app.command(rich_help_panel=_PROCESSES)
+def sink() -> None:
+    """Kafka to ClickHouse."""
+    from hub.services import start_sink
+
+    start_sink(Settings())
+
+
+@app.command(rich_help_panel=_PROCESSES)
+def screen() -> None:
+    """The big screen and the query API behind it."""
+    from hub.services import run_screen
+
+    run_screen(Settings())
+
+
+@app.command(rich_help_panel=_PROCESSES)
+def init() -> None:
+    """Creates topics, migrates ClickHouse, loads the profile. Run it once before the processes; again does no harm."""
+    from hub.endpoints import clickhouse_url, kafka_bootstrap
+    from hub.up import initialise
+    from profiles import load_profile
+
+    settings = Settings()
+    settings = settings.model_copy(
+        update={"kafka_bootstrap": kafka_bootstrap(settings), "clickhouse_url": clickhouse_url(settings)}
+    )
+    initialise(settings, load_profile(settings.profile))
+    typer.echo("Topics, tables and views are in place.")
+
+
+# --- one machine -----------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_MACHINE)
+def up(
+    sample: Annotated[bool, typer.Option(help="Play the made-up sample year, once.")] = False,
+    exit_when_played: Annotated[bool, typer.Option(help="Stop once the sample is played and counted.")] = False,
+) -> None:
+    """Everything on one machine, supervised, with embedded Kafka and ClickHouse. Ctrl-C stops all."""
+    from hub.welcome import run
+
+    run(Settings(), Console(), sample=sample, exit_when_played=exit_when_played)
+
+
+@app.command("sample", rich_help_panel=_MACHINE)
+def write_sample_feeds(
+    folder: Annotated[Path, typer.Argument(help="Folder to write into.")],
+    seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 2025,
+    reports: Annotated[int, typer.Option(help="How many reports the year has.")] = 26_700,
+) -> None:
+    """Writes the made-up sample year, each feed in its own wire shape."""
+    from profiles import load_profile
+    from profiles.sample import write_sample
+
+    with Console(stderr=True).status("Writing ..."):
+        manifest = write_sample(load_profile(Settings().profile), folder, seed=seed, reports=reports)
+    typer.echo(f"{folder}: {manifest.reports} reports, made up.")
+
+
+# --- tools -----------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_TOOLS)
+def play(
+    feed: Annotated[str, typer.Argument(help="Channel id of channels.toml, or a feed that has just one channel.")],
+    file: Annotated[Path, typer.Argument(help="Recorded messages: .ndjson, .xml (a message a line), .json or .csv.")],
+    rate: Annotated[
+        float | None, typer.Option(help="Messages a second; as fast as the hub takes them if not given.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="The gateway; this machine's if not given.")] = None,
+) -> None:
+    """Sends a recorded feed through its real intake path."""
+    import asyncio
+
+    from rich.progress import Progress
+
+    from hub.play import Played, play_one
+    from hub.secrets import load_secrets
+    from profiles import load_profile
+
+    settings = Settings()
+    profile = load_profile(settings.profile)
+    channels = [c for c in profile.channels.values() if feed in (c.id, c.feed)]
+    if len(channels) != 1:
+        raise CommandError(f"FEED must be one of {', '.join(sorted(profile.channels))}")
+    secrets = load_secrets(settings.secrets_file)
+    if channels[0].id not in secrets.channels:
+        raise CommandError(f"{settings.secrets_file} has no [channel.{channels[0].id}] section with its key")
+    played: Played
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task(file.name, total=None)
+        played = asyncio.run(
+            play_one(
+                url or f"http://{settings.http_host}:{settings.http_port}",
+                channels[0],
+                secrets.channels[channels[0].id],
+                file,
+                rate,
+                lambda total: progress.update(task, total=total),
+                lambda step: progress.advance(task, step),
+            )
+        )
+    typer.echo(summary(played))
+    if played.refused:
+        raise typer.Exit(1)
+
+
+def summary(played: "Played") -> str:
+    """One line about what the hub answered."""
+    text = f"{played.accepted:,} accepted, {played.refused:,} refused, {played.ignored:,} ignored by rule"
+    if played.reasons:
+        text += " (" + ", ".join(f"{code} {count:,}" for code, count in played.reasons.most_common()) + ")"
+    return text
+
+
+@app.command(rich_help_panel=_TOOLS)
+def reconcile(
+    as_json: Json = False,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for what is still under way.")] = 0.0,
+) -> None:
+    """Proves that every intake offset has exactly one outcome; exit code 1 if not."""
+    import time
+
+    from hub import reconcile as accounts
+    from hub.endpoints import clickhouse_client, clickhouse_url, kafka_bootstrap
+    from profiles import load_profile
+
+    settings = Settings()
+    client = clickhouse_client(clickhouse_url(settings))
+    feeds = load_profile(settings.profile).feeds()
+    deadline = time.monotonic() + wait
+    with Console(stderr=True).status("Comparing Kafka's offsets with ClickHouse's rows ..."):
+        while True:
+            account = accounts.reconcile(kafka_bootstrap(settings), client, feeds)
+            if account.good or time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+    if as_json:
+        _print_json(account.as_json())
+    else:
+        table = Table("topic", "records", "routed", "replay", "dead letter", "no outcome", "several")
+        for topic in account.topics:
+            numbers = (topic.records, topic.routed, topic.replay, topic.dead_letter)
+            lists = (topic.without_outcome, topic.with_several)
+            table.add_row(topic.topic, *(f"{n:,}" for n in numbers), *(f"{len(x):,}" for x in lists))
+        Console().print(table)
+        for sentence in accounts.sentences(account):
+            typer.echo(sentence)
+        typer.echo("Every intake offset has exactly one outcome." if account.good else "NOT reconciled.")
+    raise typer.Exit(0 if account.good else 1)
+
+
+@app.command(rich_help_panel=_TOOLS)
+def kpi(
+    from_: Annotated[str | None, typer.Option("--from", help="First day of acceptance, YYYY-MM-DD.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last day of acceptance, YYYY-MM-DD.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The headline figures, each with its numerator and denominator. Without dates: all that is stored."""
+    from hub.endpoints import clickhouse_client, clickhouse_url
+    from sinks.kpi import headline
+
+    client = clickhouse_client(clickhouse_url(Settings()))
+    figures = headline(client, _day(from_, date(1970, 1, 1)), _day(to, date(2149, 1, 1)))
+    if as_json:
+        _print_json({f.name: {"numerator": f.numerator, "denominator": f.denominator, "rate": f.rate} for f in figures})
+    else:
+        Console().print(figures_table(figures))
+
+
+FIGURE_NAMES = {
+    "accepted": "受理 Accepted",
+    "responded": "响应率 Responded",
+    "on_time": "按时办结率 On time",
+    "closed": "办结率 Closed",
+    "solved": "解决率 Solved",
+    "satisfied": "满意率 Satisfied",
+    "in_grid": "网格内办结率 In grid",
+    "repeats": "重复诉求率 Repeats",
+}
+
+
+def figures_table(figures: "list[Figure]") -> Table:
+    """The headline figures for a person; docs/kpi.md says what each counts."""
+    table = Table("figure", "numerator", "denominator", "rate", caption="cohort: accepted in the period; docs/kpi.md")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for figure in figures:
+        rate = "-" if figure.rate is None else f"{figure.rate:.2%}"
+        name = FIGURE_NAMES.get(figure.name, figure.name)
+        table.add_row(name, f"{figure.numerator:,.10g}", f"{figure.denominator:,.10g}", rate)
+    return table
+
+
+@app.command(rich_help_panel=_TOOLS)
+def bench(
+    events: Annotated[int, typer.Option(help="Events of each run.")] = 100_000,
+    peers: Annotated[bool, typer.Option(help="Measure stock Faust and a plain confluent loop beside it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """End-to-end events a second and latency percentiles, on an own Kafka and ClickHouse."""
+    from bench.run import run, table
+
+    result = run(events, peers=peers, console=Console(stderr=True))
+    if as_json:
+        _print_json(result)
+    else:
+        Console().print(table(result))
+
+
+@schema_app.command("check")
+def schema_check() -> None:
+    """Every version against every other one, every example through both codecs; exit code 1 on a finding."""
+    from schemas.check import check, examples
+    from schemas.records import SUBJECTS
+
+    findings = list(check())
+    for finding in findings:
+        typer.echo(finding)
+    count = sum(len(examples(s)) for s in SUBJECTS)
+    if findings:
+        raise typer.Exit(1)
+    typer.echo(f"{len(SUBJECTS)} schemas compatible over all versions; {count} examples read the same by both codecs.")
+
+
+@eval_app.command("match")
+def eval_match(
+    reports: Annotated[Path, typer.Option(help="CSV: report_id,reporter,title,reported_at,text")],
+    clusters: Annotated[Path, typer.Option(help="CSV: report_id,cluster")],
+    pairs: Annotated[Path | None, typer.Option(help="CSV: a,b")] = None,
+    as_json: Json = False,
+) -> None:
+    """Precision, recall and F1 of merging on labelled data, in arrival order and through the partitions of production."""
+    from hub.evaluate import evaluate_matching
+    from profiles import load_profile
+
+    result = evaluate_matching(load_profile(Settings().profile), reports, clusters, pairs)
+    _show(result, as_json)
+
+
+@eval_app.command("route")
+def eval_route(
+    train: Annotated[Path, typer.Option(help="CSV: text,class (or segmented_text,class)")],
+    test: Annotated[Path, typer.Option(help="CSV: text,class (or segmented_text,class)")],
+    as_json: Json = False,
+) -> None:
+    """Accuracy and macro-F1 of category prediction."""
+    from hub.evaluate import evaluate_categories
+
+    _show(evaluate_categories(train, test), as_json)
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(result)
+        return
+    table = Table("measure", "value")
+    for name, value in result.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+@deadletter_app.command("list")
+def deadletter_list(
+    everything: Annotated[bool, typer.Option("--all", help="Also those replayed already.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Letters not yet replayed: when, where, why."""
+    letters = _letters(everything)
+    rows = [
+        {
+            "id": x.record["dead_letter_id"],
+            "failed_at": datetime.fromtimestamp(x.record["failed_at"] / 1000).astimezone().isoformat("T", "seconds"),
+            "stage": x.record["stage"],
+            "feed": x.record["feed"],
+            "code": x.record["reason_code"],
+            "reason": x.record["reason"],
+            "replay_count": x.record["replay_count"],
+        }
+        for x in letters
+    ]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("id", "failed at", "stage", "feed", "code", "reason")
+    for row in rows:
+        table.add_row(*(str(row[name]) for name in ("id", "failed_at", "stage", "feed", "code", "reason")))
+    Console().print(table)
+    typer.echo(f"{len(rows):,} letter(s).")
+
+
+@deadletter_app.command("show")
+def deadletter_show(letter_id: str) -> None:
+    """One letter, without its original bytes: those may hold personal data."""
+    for letter in _letters(everything=True):
+        if letter.record["dead_letter_id"] == letter_id:
+            shown = {k: v for k, v in letter.record.items() if k not in ("original", "key")}
+            _print_json({**shown, "original_bytes": len(letter.record["original"])})
+            return
+    raise CommandError("no dead letter has this id; `zhishu deadletter list --all` shows all")
+
+
+def _letters(everything: bool) -> "list[Any]":
+    from hub.deadletters import read_letters
+    from hub.endpoints import kafka_bootstrap
+    from schemas.codec import Codec
+    from schemas.registry import open_registry
+
+    settings = Settings()
+    return list(read_letters(kafka_bootstrap(settings), Codec(open_registry(settings.registry_url)), everything))
+
+
+@deadletter_app.command("replay")
+def deadletter_replay(
+    letter_ids: Annotated[
+        list[str] | None, typer.Argument(help="Just these; all not yet replayed if none is given.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="The gateway; this machine's if not given.")] = None,
+) -> None:
+    """Sends letters again once their cause is mended. What fails again comes back as a new letter."""
+    from hub.deadletters import replay
+    from hub.endpoints import kafka_bootstrap
+    from hub.secrets import load_secrets
+    from profiles import load_profile
+    from schemas.codec import Codec
+    from schemas.registry import open_registry
+
+    settings = Settings()
+    played = replay(
+        kafka_bootstrap(settings),
+        url or f"http://{settings.http_host}:{settings.http_port}",
+        Codec(open_registry(settings.registry_url)),
+        load_profile(settings.profile),
+        load_secrets(settings.secrets_file),
+        frozenset(letter_ids or ()),
+    )
+    typer.echo(summary(played))
+
+
+def _stop_like_ctrl_c(_: int, __: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def guarded(command: Callable[[], None]) -> int:
+    """Runs a command; a known error becomes one sentence on stderr and exit code 1, Ctrl-C and SIGTERM a quiet 130."""
+    from hub.errors import expected_errors
+
+    try:
+        command()
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except (CommandError, *expected_errors()) as error:
+        typer.echo(f"zhishu: {error}", err=True)
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("kafka").setLevel(logging.WARNING)  # kafka-python tells of every connection otherwise
+    signal.signal(signal.SIGTERM, _stop_like_ctrl_c)
+    sys.exit(guarded(app))

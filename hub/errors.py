@@ -1,0 +1,27 @@
+"""The errors whose message is meant for the person at the terminal."""
+
+import sys
+
+#: (module, class): looked up only in modules that a command has imported, so that help stays instant.
+_EXPECTED = (
+    ("hub.endpoints", "EndpointError"),
+    ("hub.secrets", "SecretsError"),
+    ("hub.up", "UpError"),
+    ("hub.play", "PlayError"),
+    ("hub.deadletters", "ReplayError"),
+    ("hub.kafka_admin", "TopicError"),
+    ("hub.process", "DirLockedError"),
+    ("hub.kafka_embedded", "EmbeddedKafkaError"),
+    ("hub.clickhouse_embedded.child", "EmbeddedClickHouseError"),
+    ("hub.evaluate", "EvaluationError"),
+    ("profiles", "ProfileError"),
+    ("schemas.registry", "RegistryError"),
+    ("sinks.migrate", "MigrationError"),
+    ("pydantic", "ValidationError"),
+)
+
+
+def expected_errors() -> tuple[type[BaseException], ...]:
+    """Those of the modules imported so far."""
+    found = (getattr(sys.modules.get(module), name, None) for module, name in _EXPECTED)
+    return tuple(error for error in found if error is not None)

@@ -1,0 +1,43 @@
+"""Settings of every process, from `ZHISHU_*` environment variables: the only place that reads them."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEMO_PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "demo"
+
+
+class Settings(BaseSettings):
+    """Defaults are those of one machine with the embedded Kafka and ClickHouse."""
+
+    model_config = SettingsConfigDict(env_prefix="ZHISHU_", extra="ignore")
+
+    kafka_bootstrap: str | None = Field(None, description="host:port of a Kafka broker; empty: the embedded one")
+    clickhouse_url: str | None = Field(
+        None, description="http://user:password@host:port of a ClickHouse server; empty: the embedded one"
+    )
+    registry_url: str | None = Field(None, description="URL of a schema registry; empty: the hub's own ids")
+    profile: Path = Field(DEMO_PROFILE, description="folder of the deployment's profile")
+    data_dir: Path = Field(Path(".zhishu"), description="where one machine keeps its data, logs and secrets")
+    secrets: Path | None = Field(None, description="secrets file; empty: secrets.toml in the data folder")
+    http_host: str = Field("127.0.0.1", description="address the gateway, the screen and /metrics listen on")
+    http_port: int = Field(8080, description="port of the gateway")
+    screen_port: int = Field(8088, description="port of the screen")
+    worker_port: int = Field(9101, description="port of the worker's /metrics and /health")
+    sink_port: int = Field(9102, description="port of the sink's /metrics and /health")
+    kafka_port: int = Field(9092, description="port of the embedded Kafka")
+    clickhouse_port: int = Field(8123, description="port of the embedded ClickHouse")
+    worker_id: str = Field("worker-1", description="static member id of this worker; one per worker")
+    worker_transport: str = Field("batch", description="batch: whole chunks (default); kafka: stock Faust driver")
+
+    @property
+    def secrets_file(self) -> Path:
+        """Where the secrets are."""
+        return self.secrets or self.data_dir / "secrets.toml"
+
+    def environment(self) -> dict[str, str]:
+        """Environment that gives a child process these same settings."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {**os.environ, **{f"ZHISHU_{name.upper()}": str(value) for name, value in values.items()}}

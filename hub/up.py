@@ -1,0 +1,221 @@
+"""`zhishu up`: the whole hub on one machine, supervised, with the embedded Kafka and ClickHouse where none is set."""
+
+import os
+import sys
+import threading
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass
+from subprocess import Popen
+from typing import Final, Self
+
+from rich.console import Console
+
+from hub.clickhouse_embedded import EmbeddedClickHouse
+from hub.endpoints import Endpoints, clickhouse_client, clickhouse_url, remove_endpoints, write_endpoints
+from hub.kafka_admin import ensure_topics
+from hub.kafka_embedded import EmbeddedKafka
+from hub.process import DirLock, port_holder, spawn, terminate
+from hub.secrets import Secrets, ensure_secrets
+from hub.settings import Settings
+from profiles import Profile, load_profile
+from schemas.topics import all_topics
+from sinks.migrate import load_dimensions, migrate
+
+_READY_S: Final = 60.0
+_STOP_S: Final = 15.0
+#: After a kill -9 the old parts need a moment to end before their ports are free.
+_PORT_WAIT_S: Final = 15.0
+#: A part that ends is started again after 0.5 s, then 1, 2, ... up to this; a minute alive clears the count.
+_LONGEST_PAUSE_S: Final = 30.0
+_SETTLED_S: Final = 60.0
+_LOG_LIMIT_BYTES: Final = 50 * 1024 * 1024
+
+
+class UpError(RuntimeError):
+    """The hub can't start; the message says why and what to do."""
+
+
+@dataclass
+class Part:
+    """A supervised process of ours: `zhishu <role>`."""
+
+    role: str
+    port: int
+    setting: str
+    process: "Popen[bytes] | None" = None
+    started_at: float = 0.0
+    failures: int = 0
+    next_start: float = 0.0
+
+
+def healthy(host: str, port: int) -> bool:
+    """True when the process on this port answers /health with 200."""
+    with suppress(OSError), urllib.request.urlopen(f"http://{host}:{port}/health", timeout=2) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+class Hub:
+    """Starts, watches and stops all parts; a context manager.
+
+    Raises UpError, DirLockedError, EmbeddedKafkaError, EmbeddedClickHouseError, ProfileError or SecretsError, each with a
+    sentence that says what to do.
+    """
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        data_dir = settings.data_dir.absolute()
+        self.settings = settings.model_copy(
+            update={
+                "data_dir": data_dir,
+                "secrets": settings.secrets_file.absolute(),
+                "profile": settings.profile.absolute(),
+            }
+        )
+        self.profile: Profile = load_profile(self.settings.profile)
+        self._console = console
+        self._stopping = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._lock = DirLock(data_dir)
+        self._kafka: EmbeddedKafka | None = None
+        self._clickhouse: EmbeddedClickHouse | None = None
+        self._environment: dict[str, str] = {}
+        self.secrets: Secrets
+        self.parts = [
+            Part("gateway", settings.http_port, "ZHISHU_HTTP_PORT"),
+            Part("worker", settings.worker_port, "ZHISHU_WORKER_PORT"),
+            Part("sink", settings.sink_port, "ZHISHU_SINK_PORT"),
+            Part("screen", settings.screen_port, "ZHISHU_SCREEN_PORT"),
+        ]
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        self._lock.acquire()
+        self.secrets = ensure_secrets(self.settings.secrets_file, self.profile.channels.values())
+        for part in self.parts:
+            self._wait_for_port(part)
+        data_dir = self.settings.data_dir
+        if self.settings.kafka_bootstrap is None:
+            with self._console.status("Starting Kafka ..."):
+                self._kafka = EmbeddedKafka(data_dir / "kafka", self.settings.kafka_port)
+                self._kafka.start()
+        if self.settings.clickhouse_url is None:
+            with self._console.status("Starting ClickHouse ..."):
+                self._clickhouse = EmbeddedClickHouse(
+                    data_dir / "clickhouse", self.settings.clickhouse_port, self.secrets.clickhouse
+                ).start()
+        bootstrap = self._kafka.bootstrap if self._kafka else str(self.settings.kafka_bootstrap)
+        write_endpoints(data_dir, Endpoints(os.getpid(), bootstrap, self.settings.clickhouse_port))
+        url = clickhouse_url(self.settings)
+        self.settings = self.settings.model_copy(update={"kafka_bootstrap": bootstrap, "clickhouse_url": url})
+        self._environment = self.settings.environment()
+        initialise(self.settings, self.profile)
+        with self._console.status("Starting gateway, worker, sink and screen ..."):
+            for part in self.parts:
+                self._spawn(part)
+            self._wait_until_healthy()
+        self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._watcher.start()
+
+    def _wait_for_port(self, part: Part) -> None:
+        deadline = time.monotonic() + _PORT_WAIT_S
+        while holder := port_holder(part.port):
+            if time.monotonic() > deadline or f"pid {os.getpid()}" in holder:
+                raise UpError(
+                    f"port {part.port} for the {part.role} is in use by {holder}: stop it, or set {part.setting} to another"
+                )
+            time.sleep(0.1)
+
+    def _spawn(self, part: Part) -> None:
+        log = self.settings.data_dir / "logs" / f"{part.role}.log"
+        log.parent.mkdir(exist_ok=True)
+        if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        part.process = spawn([sys.executable, "-m", "hub", part.role], env=self._environment, stdout=log)
+        part.started_at = time.monotonic()
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + _READY_S
+        for part in self.parts:
+            while not healthy(self.settings.http_host, part.port):
+                ended = part.process is None or part.process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    raise UpError(
+                        f"the {part.role} {'ended at once' if ended else f'is not ready after {_READY_S:.0f} s'}; "
+                        f"its log says why: {self.settings.data_dir / 'logs' / f'{part.role}.log'}"
+                    )
+                time.sleep(0.05)
+
+    def _watch(self) -> None:
+        """Starts what has ended again, after a pause that grows with each failure in a row."""
+        while not self._stopping.wait(0.2):
+            with suppress(Exception):  # a part that can't start now is tried again at the next turn
+                for engine in (self._kafka, self._clickhouse):
+                    if engine and not engine.alive():
+                        engine.start()
+            for part in self.parts:
+                self._revive(part)
+
+    def _revive(self, part: Part) -> None:
+        now = time.monotonic()
+        if part.process is not None:
+            if part.process.poll() is None:
+                if now - part.started_at > _SETTLED_S:
+                    part.failures = 0
+                return
+            self._console.log(f"the {part.role} ended (code {part.process.returncode}) and is started again")
+            part.process = None
+            part.failures += 1
+            part.next_start = now + min(_LONGEST_PAUSE_S, 0.25 * 2**part.failures)
+        if now >= part.next_start:
+            self._spawn(part)
+
+    def wait(self) -> None:
+        """Returns when the hub is stopped from elsewhere; Ctrl-C ends it with KeyboardInterrupt."""
+        self._stopping.wait()
+
+    def stop(self) -> None:
+        """Stops all parts, the intake first and the engines last; may be called twice."""
+        self._stopping.set()
+        if self._watcher:
+            self._watcher.join(_STOP_S)
+        for part in self.parts:
+            if part.process is not None:
+                terminate(part.process, _STOP_S)
+                part.process = None
+        remove_endpoints(self.settings.data_dir)
+        for engine in (self._clickhouse, self._kafka):
+            if engine is not None:
+                engine.stop()
+        self._lock.release()
+
+    def pids(self) -> dict[str, int]:
+        """Process id of every running part."""
+        found = {part.role: part.process.pid for part in self.parts if part.process}
+        if self._kafka and self._kafka.pid:
+            found["kafka"] = self._kafka.pid
+        if self._clickhouse and self._clickhouse.pid:
+            found["clickhouse"] = self._clickhouse.pid
+        return found
+
+
+def initialise(settings: Settings, profile: Profile) -> None:
+    """`zhishu init`: creates missing topics, migrates ClickHouse and loads the profile's dimensions. Idempotent."""
+    ensure_topics(str(settings.kafka_bootstrap), all_topics(profile.feeds()))
+    client = clickhouse_client(str(settings.clickhouse_url))
+    try:
+        migrate(client)
+        load_dimensions(client, profile)
+    finally:
+        client.close()
