@@ -26,7 +26,11 @@ class ProfileError(ValueError):
 
 @dataclass(frozen=True)
 class Channel:
-    """One publisher of messages (channels.toml). `mapping` is the canonical feed's field mapping, target -> source path."""
+    """One publisher of messages (channels.toml).
+
+    `mapping` (target field -> path in the source's object) and `constants` come from the channel's mapping file and bring
+    a source's own objects into the canonical shape.
+    """
 
     id: str
     feed: str
@@ -203,8 +207,7 @@ def _channels(path: Path) -> dict[str, Channel]:
             "table",
             "max_body_bytes",
             "max_records",
-            "mapping",
-            "constants",
+            "mapping_file",
         }
         if unknown := set(entry) - known:
             raise ProfileError(f"{where}: unknown key(s) {', '.join(sorted(unknown))}")
@@ -215,6 +218,7 @@ def _channels(path: Path) -> dict[str, Channel]:
             raise ProfileError(f"{where}: id and feed must be given")
         if entry["id"] in channels:
             raise ProfileError(f"{where}: the id {entry['id']} is taken already")
+        mapping = _toml(path.with_name(entry["mapping_file"])) if "mapping_file" in entry else {}
         channels[entry["id"]] = Channel(
             id=entry["id"],
             feed=entry["feed"],
@@ -224,8 +228,8 @@ def _channels(path: Path) -> dict[str, Channel]:
             table=entry.get("table", ""),
             max_body_bytes=int(entry.get("max_body_bytes", 8 * 1024 * 1024)),
             max_records=int(entry.get("max_records", 10_000)),
-            mapping=dict(entry.get("mapping", {})),
-            constants=dict(entry.get("constants", {})),
+            mapping=dict(mapping.get("mapping", {})),
+            constants=dict(mapping.get("constants", {})),
         )
     return channels
 
