@@ -426,7 +426,9 @@ def guarded(command: Callable[[], None]) -> int:
         return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-    except (CommandError, *expected_errors()) as error:
+    except Exception as error:
+        if not isinstance(error, (CommandError, *expected_errors())):
+            raise
         typer.echo(f"zhishu: {error}", err=True)
         return 1
     return 0

@@ -4,14 +4,14 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from hub.secrets import load_secrets
 from hub.settings import Settings
+from sinks.writer import open_clickhouse
 
 _FILE = "endpoints.json"
 
@@ -64,27 +64,23 @@ def clickhouse_url(settings: Settings) -> str:
     if settings.clickhouse_url:
         return settings.clickhouse_url
     if found := _read(settings.data_dir):
-        password = quote(load_secrets(settings.secrets_file).clickhouse["hub"], safe="")
-        return f"http://hub:{password}@127.0.0.1:{found.clickhouse_port}"
+        password = load_secrets(settings.secrets_file).clickhouse["hub"]
+        return embedded_clickhouse_url(found.clickhouse_port, "hub", password)
     raise EndpointError("no hub runs on this data folder: start `zhishu up`, or set ZHISHU_CLICKHOUSE_URL to a server")
 
 
+def embedded_clickhouse_url(port: int, user: str, password: str) -> str:
+    """URL of the embedded ClickHouse for one of its users."""
+    return f"http://{user}:{quote(password, safe='')}@127.0.0.1:{port}"
+
+
 def clickhouse_client(url: str) -> Client:
-    """A client over HTTP, without a session, so that threads may share it; raises EndpointError."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise EndpointError("ZHISHU_CLICKHOUSE_URL must look like http://user:password@host:8123")
+    """A client for one thread; raises EndpointError when ClickHouse does not let us in."""
     try:
-        return clickhouse_connect.get_client(
-            host=parts.hostname,
-            port=parts.port or (8443 if parts.scheme == "https" else 8123),
-            secure=parts.scheme == "https",
-            username=unquote(parts.username or "default"),
-            password=unquote(parts.password or ""),
-            autogenerate_session_id=False,
-        )
+        return open_clickhouse(url)
     except (ClickHouseError, OSError) as error:
+        place = urlsplit(url)
         raise EndpointError(
-            f"ClickHouse does not let us in at {parts.hostname}:{parts.port} ({type(error).__name__}); "
+            f"ClickHouse does not let us in at {place.hostname}:{place.port} ({type(error).__name__}); "
             "check that it runs, and the user and password in ZHISHU_CLICKHOUSE_URL"
         ) from None

@@ -136,7 +136,7 @@ def parse_java_version(text: str) -> int | None:
 
 
 def broker_settings(log_dir: Path, port: int, controller_port: int, flush_every_ms: int | None) -> dict[str, str]:
-    """Return the broker's settings for one node on loopback (https://kafka.apache.org/43/configuration/)."""
+    """Return the broker's settings (names as in Kafka's configuration reference) for one node on loopback."""
     listeners = f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}"
     settings = {
         "process.roles": "broker,controller",

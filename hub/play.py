@@ -160,7 +160,9 @@ class Player:
                 f"{channel.id}: the hub at {self._url} did not take a request ({error or type(error).__name__})"
             ) from None
 
-    async def _post(self, channel: Channel, secret: ChannelSecret, route: str, request: Request, played: Played) -> None:
+    async def _post(
+        self, channel: Channel, secret: ChannelSecret, route: str, request: Request, played: Played
+    ) -> None:
         headers = {"Content-Type": request.content_type}
         query: dict[str, str] = {}
         if channel.protocol == "wechat" and not route.endswith("/progress"):

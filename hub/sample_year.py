@@ -13,7 +13,7 @@ import aiohttp
 from hub.play import Played, Player
 from hub.secrets import Secrets
 from profiles import Channel, Profile
-from profiles.sample import SAMPLE_VERSION, write_sample
+from profiles.sample import GENERATOR_VERSION, write_sample
 
 _FILE: Final = "played.json"
 
@@ -38,7 +38,7 @@ def ensure_sample(profile: Profile, folder: Path, progress: Callable[[int, int],
     manifest = folder / "manifest.json"
     try:
         found: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-        if found.get("version") == SAMPLE_VERSION:
+        if found.get("generator_version") == GENERATOR_VERSION:
             return found
     except (OSError, ValueError):
         pass  # none yet, or one that was cut short
@@ -68,14 +68,14 @@ class PlayRecord:
         self.done: dict[str, int] = {}
         if self._path.exists():
             record = json.loads(self._path.read_text(encoding="utf-8"))
-            if record.get("version") == SAMPLE_VERSION:
+            if record.get("version") == GENERATOR_VERSION:
                 self.done = record["done"]
 
     def add(self, name: str, messages: int) -> None:
         """Counts messages as played."""
         self.done[name] = self.done.get(name, 0) + messages
         temporary = self._path.with_suffix(".new")
-        temporary.write_text(json.dumps({"version": SAMPLE_VERSION, "done": self.done}), encoding="utf-8")
+        temporary.write_text(json.dumps({"version": GENERATOR_VERSION, "done": self.done}), encoding="utf-8")
         temporary.replace(self._path)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,8 +30,12 @@ class Settings(BaseSettings):
     sink_port: int = Field(9102, description="port of the sink's /metrics and /health")
     kafka_port: int = Field(9092, description="port of the embedded Kafka")
     clickhouse_port: int = Field(8123, description="port of the embedded ClickHouse")
-    worker_id: str = Field("worker-1", description="static member id of this worker; one per worker")
-    worker_transport: str = Field("batch", description="batch: whole chunks (default); kafka: stock Faust driver")
+    instance: str = Field(
+        "1", description="name of this worker or sink in its group, kept over restarts; one per process"
+    )
+    worker_driver: Literal["batch", "kafka"] = Field(
+        "batch", description="batch: whole chunks; kafka: Faust's own driver"
+    )
 
     @property
     def secrets_file(self) -> Path:

@@ -13,7 +13,14 @@ from typing import Final, Self
 from rich.console import Console
 
 from hub.clickhouse_embedded import EmbeddedClickHouse
-from hub.endpoints import Endpoints, clickhouse_client, clickhouse_url, remove_endpoints, write_endpoints
+from hub.endpoints import (
+    Endpoints,
+    clickhouse_client,
+    clickhouse_url,
+    embedded_clickhouse_url,
+    remove_endpoints,
+    write_endpoints,
+)
 from hub.kafka_admin import ensure_topics
 from hub.kafka_embedded import EmbeddedKafka
 from hub.process import DirLock, port_holder, spawn, terminate
@@ -21,7 +28,8 @@ from hub.secrets import Secrets, ensure_secrets
 from hub.settings import Settings
 from profiles import Profile, load_profile
 from schemas.topics import all_topics
-from sinks.migrate import load_dimensions, migrate
+from sinks.dimensions import load_dimensions
+from sinks.migrate import migrate
 
 _READY_S: Final = 60.0
 _STOP_S: Final = 15.0
@@ -81,6 +89,7 @@ class Hub:
         self._kafka: EmbeddedKafka | None = None
         self._clickhouse: EmbeddedClickHouse | None = None
         self._environment: dict[str, str] = {}
+        self._bi_url = ""
         self.secrets: Secrets
         self.parts = [
             Part("gateway", settings.http_port, "ZHISHU_HTTP_PORT"),
@@ -120,6 +129,10 @@ class Hub:
         url = clickhouse_url(self.settings)
         self.settings = self.settings.model_copy(update={"kafka_bootstrap": bootstrap, "clickhouse_url": url})
         self._environment = self.settings.environment()
+        # The screen shows masked views only, so it gets no more than a BI user may read.
+        self._bi_url = url
+        if self._clickhouse:
+            self._bi_url = embedded_clickhouse_url(self._clickhouse.port, "bi", self.secrets.clickhouse["bi"])
         initialise(self.settings, self.profile)
         with self._console.status("Starting gateway, worker, sink and screen ..."):
             for part in self.parts:
@@ -142,7 +155,8 @@ class Hub:
         log.parent.mkdir(exist_ok=True)
         if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".log.1"))
-        part.process = spawn([sys.executable, "-m", "hub", part.role], env=self._environment, stdout=log)
+        environment = self._environment | ({"ZHISHU_CLICKHOUSE_URL": self._bi_url} if part.role == "screen" else {})
+        part.process = spawn([sys.executable, "-m", "hub", part.role], env=environment, stdout=log)
         part.started_at = time.monotonic()
 
     def _wait_until_healthy(self) -> None:

@@ -1,0 +1,80 @@
+"""The process of the embedded ClickHouse: ``python -m hub.clickhouse_embedded --data DIR [--port 8123] ...``.
+
+The passwords of the users ``hub`` and ``bi`` come from the environment (ZHISHU_CLICKHOUSE_HUB_PASSWORD and
+ZHISHU_CLICKHOUSE_BI_PASSWORD). SIGTERM and SIGINT let running requests end first.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from hub.clickhouse_embedded.child import GIB, PASSWORD_VARIABLES
+from hub.process import LOOPBACK, DirLock, DirLockedError, port_holder
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m hub.clickhouse_embedded", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="directory of the data, made where missing")
+    parser.add_argument("--port", type=int, default=8123, help="port on 127.0.0.1")
+    parser.add_argument("--memory", type=int, default=2 * GIB, help="bytes that all queries may use together")
+    parser.add_argument("--lock-fd", type=int, help="the parent's lock on the directory, inherited")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run until SIGTERM; return the exit code, after a last line on stderr that says what was wrong."""
+    options = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    os.environ["TZ"] = "UTC"  # before the engine is loaded: its zone is the process's
+    time.tzset()
+    passwords = {user: os.environ.pop(variable, "") for user, variable in PASSWORD_VARIABLES.items()}
+    missing = [PASSWORD_VARIABLES[user] for user, password in passwords.items() if not password]
+    if missing:
+        return _fail(f"set {' and '.join(missing)} in the environment: the passwords of the users")
+    if options.lock_fd is None:
+        lock = DirLock(options.data)
+        try:
+            lock.acquire()
+        except DirLockedError as error:
+            return _fail(str(error))
+    holder = port_holder(options.port)
+    if holder is not None:
+        return _fail(f"port {options.port} of {LOOPBACK} is in use by {holder}: stop it, or give another --port")
+    return _run(options, passwords)
+
+
+def _run(options: argparse.Namespace, passwords: dict[str, str]) -> int:
+    # Loading chDB takes a second and 200 MB: not before all else is right.
+    from hub.clickhouse_embedded.engine import Engine  # noqa: PLC0415
+    from hub.clickhouse_embedded.errors import ClickHouseError  # noqa: PLC0415
+    from hub.clickhouse_embedded.server import Interface, Limits, serve  # noqa: PLC0415
+    from hub.clickhouse_embedded.users import BiLimits  # noqa: PLC0415
+
+    try:
+        engine = Engine(options.data, options.memory, BiLimits())
+    except ClickHouseError as error:
+        return _fail(f"the engine can't open {options.data}: {error}; lines above may say why")
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(Interface(engine, passwords, Limits()), LOOPBACK, options.port, stop)
+
+    asyncio.run(run())
+    engine.close()
+    return 0
+
+
+def _fail(text: str) -> int:
+    sys.stderr.write(f"error: {text}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
