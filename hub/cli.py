@@ -119,7 +119,7 @@ def up(
 
 @app.command("sample", rich_help_panel=_MACHINE)
 def write_sample_feeds(
-    folder: Annotated[Path, typer.Argument(help="Folder to write into.")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")] = 2025,
     reports: Annotated[int, typer.Option(help="How many reports the year has.")] = 26_700,
 ) -> None:
@@ -127,9 +127,12 @@ def write_sample_feeds(
     from profiles import load_profile
     from profiles.sample import write_sample
 
-    with Console(stderr=True).status("Writing ..."):
-        manifest = write_sample(load_profile(Settings().profile), folder, seed=seed, reports=reports)
-    typer.echo(f"{folder}: {manifest.reports} reports, made up.")
+    try:
+        with Console(stderr=True).status("Writing ..."):
+            manifest = write_sample(load_profile(Settings().profile), folder, seed=seed, reports=reports)
+    except FileExistsError:
+        raise CommandError(f"{folder} holds something already; name a new or empty folder") from None
+    typer.echo(f"{folder}: {sum(manifest.reports.values()):,} reports, made up.")
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------

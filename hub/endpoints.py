@@ -77,10 +77,11 @@ def embedded_clickhouse_url(port: int, user: str, password: str) -> str:
 def clickhouse_client(url: str) -> Client:
     """A client for one thread; raises EndpointError when ClickHouse does not let us in."""
     try:
-        return open_clickhouse(url)
+        client: Client = open_clickhouse(url)
     except (ClickHouseError, OSError) as error:
         place = urlsplit(url)
         raise EndpointError(
             f"ClickHouse does not let us in at {place.hostname}:{place.port} ({type(error).__name__}); "
             "check that it runs, and the user and password in ZHISHU_CLICKHOUSE_URL"
         ) from None
+    return client

@@ -155,4 +155,10 @@ def evaluate_categories(train_file: Path, test_file: Path) -> dict[str, Any]:
     if len(set(classes)) < 2:
         raise EvaluationError(f"{train_file}: needs texts of two classes at least")
     accuracy, macro_f1 = score(train(texts, classes, segmented), unseen, expected)
-    return {"train": len(texts), "test": len(unseen), "classes": len(set(classes)), "accuracy": accuracy, "macro_f1": macro_f1}
+    return {
+        "train": len(texts),
+        "test": len(unseen),
+        "classes": len(set(classes)),
+        "accuracy": accuracy,
+        "macro_f1": macro_f1,
+    }

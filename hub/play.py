@@ -38,8 +38,8 @@ class PlayError(RuntimeError):
     """The file can't be played, or the hub stayed away for too long."""
 
 
-class _TryAgain(Exception):  # noqa: N818 - a signal to the retry loop, never seen outside
-    """The hub said 429 or 503, or did not answer."""
+class TryAgainError(Exception):
+    """The hub said 429, 502, 503 or 504, or did not answer: the same request again."""
 
 
 @dataclass(frozen=True)
@@ -149,20 +149,19 @@ class Player:
     async def send(self, channel: Channel, secret: ChannelSecret, route: str, request: Request, played: Played) -> None:
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(_TryAgain),
+                retry=retry_if_exception_type(TryAgainError),
                 wait=wait_random_exponential(multiplier=0.2, max=5),
                 stop=stop_after_delay(PATIENCE_S),
+                reraise=True,
             ):
                 with attempt:
-                    await self._post(channel, secret, route, request, played)
-        except Exception as error:
-            raise PlayError(
-                f"{channel.id}: the hub at {self._url} did not take a request ({error or type(error).__name__})"
-            ) from None
+                    status, text = await self.post(channel, secret, route, request)
+                    _count(played, status, text, request.messages)
+        except TryAgainError as error:
+            raise PlayError(f"{channel.id}: the hub at {self._url} did not take a request: {error}") from None
 
-    async def _post(
-        self, channel: Channel, secret: ChannelSecret, route: str, request: Request, played: Played
-    ) -> None:
+    async def post(self, channel: Channel, secret: ChannelSecret, route: str, request: Request) -> tuple[int, str]:
+        """Status and text of the answer to one signed request, tried once; raises TryAgainError."""
         headers = {"Content-Type": request.content_type}
         query: dict[str, str] = {}
         if channel.protocol == "wechat" and not route.endswith("/progress"):
@@ -178,11 +177,11 @@ class Player:
                 self._url + route, data=request.body, headers=headers, params=query
             ) as answer:
                 text = await answer.text()
-                if answer.status in {429, 502, 503, 504}:
-                    raise _TryAgain(f"it answers {answer.status}")
-                _count(played, answer.status, text, request.messages)
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
-            raise _TryAgain(f"it does not answer: {type(error).__name__}") from None
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
+            raise TryAgainError(f"it does not answer: {type(error).__name__}") from None
+        if answer.status in {429, 502, 503, 504}:
+            raise TryAgainError(f"it answers {answer.status}")
+        return answer.status, text
 
 
 def _count(played: Played, status: int, text: str, messages: int) -> None:

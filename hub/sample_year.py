@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,7 +43,11 @@ def ensure_sample(profile: Profile, folder: Path, progress: Callable[[int, int],
             return found
     except (OSError, ValueError):
         pass  # none yet, or one that was cut short
-    write_sample(profile, folder, progress=progress)
+    unfinished = folder.with_name(f"{folder.name}.new")
+    for old in (unfinished, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    write_sample(profile, unfinished, progress=progress)
+    unfinished.rename(folder)
     made: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
     return made
 

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import Popen
 from typing import Final, Self
 
@@ -23,7 +24,7 @@ from hub.endpoints import (
 )
 from hub.kafka_admin import ensure_topics
 from hub.kafka_embedded import EmbeddedKafka
-from hub.process import DirLock, port_holder, spawn, terminate
+from hub.process import LOOPBACK, DirLock, free_port, port_holder, spawn, terminate
 from hub.secrets import Secrets, ensure_secrets
 from hub.settings import Settings
 from profiles import Profile, load_profile
@@ -233,3 +234,24 @@ def initialise(settings: Settings, profile: Profile) -> None:
         load_dimensions(client, profile)
     finally:
         client.close()
+
+
+def private_settings(folder: Path, profile: Path) -> Settings:
+    """Settings of a hub beside whatever else runs: own folder, free ports, embedded parts, nothing from the environment."""
+    return Settings(
+        kafka_bootstrap=None,
+        clickhouse_url=None,
+        registry_url=None,
+        secrets=None,
+        data_dir=folder,
+        profile=profile,
+        http_host=LOOPBACK,
+        http_port=free_port(),
+        screen_port=free_port(),
+        worker_port=free_port(),
+        sink_port=free_port(),
+        kafka_port=free_port(),
+        clickhouse_port=free_port(),
+        instance="1",
+        worker_driver="batch",
+    )

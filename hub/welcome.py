@@ -67,7 +67,8 @@ def _play(hub: Hub, console: Console) -> None:
         console.print("The sample year was played before; nothing was sent twice.")
 
 
-def _wait_until_counted(hub: Hub, console: Console) -> None:
+def wait_until_counted(hub: Hub, console: Console) -> None:
+    """Waits for the last row, proves the account and prints the headline figures; raises CommandError when rows are missing."""
     client = clickhouse_client(str(hub.settings.clickhouse_url))
     deadline = time.monotonic() + _DRAIN_S
     try:
@@ -96,7 +97,7 @@ def run(settings: Settings, console: Console, *, sample: bool, exit_when_played:
         console.print(f"Ready in {time.monotonic() - started:.0f} s.")
         if sample:
             _play(hub, console)
-            _wait_until_counted(hub, console)
+            wait_until_counted(hub, console)
         console.print(Panel(_addresses(hub), title="智枢 zhishu is running", subtitle="Ctrl-C stops all", expand=False))
         if sample and exit_when_played:
             return

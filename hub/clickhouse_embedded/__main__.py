@@ -6,6 +6,7 @@ ZHISHU_CLICKHOUSE_BI_PASSWORD). SIGTERM and SIGINT let running requests end firs
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import signal
@@ -29,6 +30,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run until SIGTERM; return the exit code, after a last line on stderr that says what was wrong."""
     options = _arguments()
+    faulthandler.enable()  # should the engine crash, the log tells where
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     os.environ["TZ"] = "UTC"  # before the engine is loaded: its zone is the process's
     time.tzset()
@@ -72,7 +74,7 @@ def _run(options: argparse.Namespace, passwords: dict[str, str]) -> int:
 
 
 def _fail(text: str) -> int:
-    sys.stderr.write(f"error: {text}\n")
+    sys.stderr.write(f"error: {' '.join(text.split())}\n")  # one line: the parent shows the log's last
     return 1
 
 

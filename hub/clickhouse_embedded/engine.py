@@ -7,6 +7,7 @@ handle costs 0.2 ms. A handle runs one statement at a time and may be used by di
 import base64
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,9 @@ STREAMED = frozenset(
 _chdb: Any = chdb._chdb
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+# What chDB sets otherwise than a server does: "1 + 1" as a query, and functions that read the process's memory.
+_AS_A_SERVER = {"implicit_select": "0", "allow_introspection_functions": "0"}
+
 _INSERT_STEP = 1 << 20  # bytes handed to the engine at a time
 _TAG = "zhishu:"
 
@@ -111,19 +115,22 @@ class Stream:
         self._result = result
         self._close = close
         self._open = True
+        self._lock = threading.Lock()  # a client may leave while a block is being fetched
 
     def fetch(self) -> bytes:
-        """Return the next block, empty at the end; raises ClickHouseError."""
-        return self._handle.fetch(self._result)
+        """Return the next block, empty at the end and after :meth:`close`; raises ClickHouseError."""
+        with self._lock:
+            return self._handle.fetch(self._result) if self._open else b""
 
     def close(self) -> None:
         """Stop the query and give the handle back; no effect the second time."""
-        if self._open:
-            self._open = False
-            try:
-                self._handle.cancel(self._result)
-            finally:
-                self._close()
+        with self._lock:
+            if self._open:
+                self._open = False
+                try:
+                    self._handle.cancel(self._result)
+                finally:
+                    self._close()
 
 
 class Handle:
@@ -297,7 +304,7 @@ class Engine:
         for name in settings:
             if not _NAME.fullmatch(name):
                 raise ClickHouseError(115, "UNKNOWN_SETTING", f"Unknown setting {name[:80]!r}.")
-        settings["log_comment"] = _TAG + request.tag
+        settings = _AS_A_SERVER | settings | {"log_comment": _TAG + request.tag}
         handle.query(b"SET " + b", ".join(name.encode() + b" = " + _literal(value) for name, value in settings.items()))
         if request.session is not None:
             request.session.of_request.update(settings)

@@ -197,7 +197,8 @@ _BI_NAMES_REFUSED = frozenset(
     b"addresstosymbol queryid initialqueryid zookeepersessionuptime currentrequesturl getclienthttpheader "
     b"authenticateduser filesystemavailable filesystemcapacity filesystemunreserved".split()
 )
-_AI_FUNCTION = re.compile(rb"ai[A-Z]\w*")  # these call a model over the network
+# These call a model over the network, or read a dictionary or a Join table by a name that grants do not cover.
+_BI_FAMILIES_REFUSED = re.compile(rb"(ai|dict)[A-Z]\w*|joinGet\w*")
 
 
 def check_bi(normalised: bytes, table_functions: Collection[bytes]) -> None:
@@ -224,7 +225,7 @@ def check_bi(normalised: bytes, table_functions: Collection[bytes]) -> None:
             raise _denied("INTO OUTFILE is not open to this user")
         if token.text == b":" and following == b"Identifier":
             raise _denied("a parameter of the type Identifier is not open to this user")
-        if name.lower() in _BI_NAMES_REFUSED or _AI_FUNCTION.fullmatch(name):
+        if name.lower() in _BI_NAMES_REFUSED or _BI_FAMILIES_REFUSED.fullmatch(name):
             raise _denied(f"the name {name.decode(errors='replace')!r} is not open to this user")
         if following == b"(" and name.lower() in table_functions and name.lower() not in _BI_TABLE_FUNCTIONS:
             raise _denied(f"the table function {name.decode(errors='replace')!r} is not open to this user")

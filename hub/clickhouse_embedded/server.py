@@ -15,7 +15,7 @@ import string
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +65,9 @@ _NAME = "X-ClickHouse-Server-Display-Name"
 _SMALL = 1024  # bytes; a smaller answer is not worth compressing
 _MAX_LINE = 1 << 20  # bytes of a request line or header: queries may stand in the URL
 _MAX_SESSION_SECONDS = 3600.0
+_SHUTDOWN = (
+    5.0  # seconds that running requests get to end when the process is asked to stop; then SELECTs are cancelled
+)
 _KILL_EVERY = 0.2  # seconds between attempts to cancel an abandoned query, until it has ended
 
 
@@ -148,7 +151,7 @@ class Interface:
         user = ""
         try:
             given = _url_parameters(http.rel_url.raw_query_string)
-            query_id = given.get("query_id") or query_id
+            query_id = _one_line(given.get("query_id", "")) or query_id
             if http.method == "GET" and not given.get("query"):
                 return await self._ping(http)
             user = self._authenticate(http, given)
@@ -173,7 +176,7 @@ class Interface:
     def _headers(self, query_id: str) -> dict[str, str]:
         return {
             _NAME: "zhishu",
-            "X-ClickHouse-Query-Id": _one_line(query_id),
+            "X-ClickHouse-Query-Id": query_id,
             "X-ClickHouse-Timezone": self._engine.time_zone,
         }
 
@@ -262,10 +265,10 @@ class Interface:
             session=lease.session if lease and user == HUB else None,
         )
         self._running.add(query_id)
-        work = asyncio.get_running_loop().run_in_executor(self._pools[user], self._engine.run, request)
+        work = self._pools[user].submit(self._engine.run, request)
         job = _Job(http, given, user, query_id, tag, _Once(lambda: self._finished(query_id, lease)))
         try:
-            outcome = await asyncio.shield(work)
+            outcome = await asyncio.wrap_future(work)
         except asyncio.CancelledError:
             self._later(self._abandon(job, work))
             raise
@@ -306,9 +309,9 @@ class Interface:
         block = stream.first
         while block:
             await response.write(await loop.run_in_executor(pool, encoder.encode, block) if encoder else block)
-            work = loop.run_in_executor(pool, stream.fetch)
+            work = pool.submit(stream.fetch)
             try:
-                block = await asyncio.shield(work)
+                block = await asyncio.wrap_future(work)
             except ClickHouseError as error:
                 log.info("query %s of user %r failed on the way: code %d", job.query_id, job.user, error.code)
                 trailer = _exception_trailer(error.body(self._engine.version), mark)
@@ -322,7 +325,7 @@ class Interface:
         await response.write_eof()
         return response
 
-    async def _abandon(self, job: _Job, work: "asyncio.Future[Answer | Stream]") -> None:
+    async def _abandon(self, job: _Job, work: Future[Answer | Stream]) -> None:
         """See a request to its end whose client has left: a SELECT is cancelled, a write ends as it would have."""
         await self._kill_until_done(job, work)
         outcome = None if work.cancelled() or work.exception() else work.result()
@@ -330,13 +333,13 @@ class Interface:
             await self._close(job, outcome)
         job.finish()
 
-    async def _kill_until_done(self, job: _Job, work: "asyncio.Future[Any]") -> None:
-        work.cancel()  # it may not have begun
+    async def _kill_until_done(self, job: _Job, work: Future[Any]) -> None:
+        """Wait for work in a thread; cancelling its asyncio future has ended it only where it had not begun."""
         loop = asyncio.get_running_loop()
         while not work.done():
             with suppress(ClickHouseError):
                 await loop.run_in_executor(self._killer, self._engine.kill, job.tag)
-            await asyncio.wait([work], timeout=_KILL_EVERY)
+            await asyncio.sleep(_KILL_EVERY)
 
     async def _close(self, job: _Job, stream: Stream) -> None:
         with suppress(ClickHouseError):
@@ -406,7 +409,7 @@ async def serve(interface: Interface, host: str, port: int, stop: asyncio.Event)
         access_log=None,
         max_line_size=_MAX_LINE,
         max_field_size=_MAX_LINE,
-        shutdown_timeout=10.0,
+        shutdown_timeout=_SHUTDOWN,
     )
     await runner.setup()
     try:

@@ -1,4 +1,4 @@
-"""Seeded choices that give the same answers on every machine and Python: only `Random.random()` is used, which is stable by contract."""
+"""Seeded choices, the same on every machine and Python: only `Random.random()` is used, which is stable by contract."""
 
 import random
 from bisect import bisect_right

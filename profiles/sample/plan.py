@@ -60,11 +60,11 @@ class Planned:
     mode: Mode
     point: tuple[float, float] | None
     spot: Spot
+    trouble: tuple[str, ...]
     person: Person
     appeal_type: str
     confidential: bool
     form: Form
-    again: bool
     matter: int = 0
     relation: Literal["new", "repeat", "joined"] = "new"
 
@@ -210,14 +210,12 @@ class Planner:
         feed = FEEDS[self._feed_weights.draw(draw)]
         kind = self._kind(feed)
         appeal_type = self._appeal_types[self._appeal_weights.draw(draw)] if feed == "hotline12345" else ""
-        if kind == "business_env" and appeal_type == "举报":
-            appeal_type = "咨询"
-        confidential = feed == "hotline12345" and appeal_type in ("求助", "投诉", "举报") and draw.chance(0.0244)
+        confidential = feed == "hotline12345" and appeal_type in ("求助", "投诉", "举报") and draw.chance(0.029)
         located = not draw.chance({"hotline12345": 0.016, "police110": 0.02, "wechat": 0.03}.get(feed, 0))
         form: Form = "text"
         if feed == "wechat" and draw.chance(0.05):
             form = draw.pick(("voice", "image", "location"))
-        if form == "image" or form == "location":
+        if form in ("image", "location"):
             kind, located = "", form == "location"
         return _Seed(feed, kind, appeal_type, confidential, located, form)
 
@@ -273,8 +271,9 @@ class Planner:
             gaps = self._gaps(seed) if seed.extras else []
             span = gaps[-1][0] if gaps else 0
             for _ in range(60):
-                at = self.calendar.moment(self._draw, seed.kind) // 60 * 60 if seed.feed == "police110" else 0
-                at = at or self.calendar.moment(self._draw, seed.kind)
+                at = self.calendar.moment(self._draw, seed.kind)
+                if seed.feed == "police110":
+                    at = at // 60 * 60  # 上报时间 has minutes only
                 if at + span >= self.calendar.end:
                     continue
                 community = self._communities[self._community_weights.draw(self._draw)] if seed.located else None
@@ -282,13 +281,14 @@ class Planner:
                 if self._free(area, seed.kind, at, at + span):
                     self._taken.setdefault((area, seed.kind), []).append((at, at + span))
                     return self._reports(seed, community, at, gaps)
-            kind = self._kind(seed.feed)
-            while seed.extras and not kind:
-                kind = self._kind(seed.feed)
-            seed.kind = kind
-            if not seed.kind or not self._texts.matters[seed.kind].shared:
-                seed.extras = min(seed.extras, 1)
+            seed.kind = self._kind(seed.feed)
+            while not self._bears(seed.kind, seed.extras):
+                seed.kind = self._kind(seed.feed)
         raise ProfileError("places.csv: too few communities for so many reports; ask for fewer or add communities")
+
+    def _bears(self, kind: str, extras: int) -> bool:
+        """Whether a matter of this kind may be reported so many times again."""
+        return not extras or (kind != "" and (extras == 1 or self._texts.matters[kind].shared))
 
     def _free(self, area: str, kind: str, first: int, last: int) -> bool:
         if not kind:
@@ -322,19 +322,18 @@ class Planner:
         home = community or draw.pick(self._communities)
         spot = self._texts.spot(draw, seed.kind, *self._spots[home.code])
         heart = _near(draw, (community.lon, community.lat), _SPOT_RADIUS_M) if community else None
-        group = [self._report(seed, seed.feed, at, home if heart is None else community, heart, spot, person)]
-        others: list[Person] = []
+        worded = seed.extras > 0 or seed.feed in ("wechat", "citymgmt")
+        trouble = self._texts.trouble(draw, seed.kind, keyword=worded)
+        first_place = home if heart is None else community
+        group = [self._report(seed, seed.feed, at, first_place, heart, spot, trouble, person)]
+        others: list[tuple[str, Person]] = []
         for gap, same in gaps:
-            feed, teller = self._teller(seed, group[0].person, same)
             if not same and others and draw.chance(0.1):
-                teller = draw.pick(others)
-                feed = "wechat" if teller.openid else feed if feed != "wechat" and teller.phone else seed.feed
-            if not same and (teller.phone or teller.openid):
-                others.append(teller)
-            late = at + gap
-            extra = self._report(seed, feed, late, community, heart, spot, teller)
-            extra.again = True
-            group.append(extra)
+                feed, teller = draw.pick(others)
+            else:
+                feed, teller = self._teller(seed, group[0].person, same)
+                others.append((feed, teller))
+            group.append(self._report(seed, feed, at + gap, community, heart, spot, trouble, teller))
         return group
 
     def _person(self, seed: _Seed) -> Person:
@@ -377,6 +376,7 @@ class Planner:
         community: Community | None,
         heart: tuple[float, float] | None,
         spot: Spot,
+        trouble: tuple[str, ...],
         person: Person,
     ) -> Planned:
         """One report; without a `heart` the place is a street only, nowhere, or at sea."""
@@ -391,7 +391,7 @@ class Planner:
         street = community if community and mode not in ("nowhere", "sea", "point", "named") else None
         codes = self._codes.get((feed, seed.kind), [("", "", "")])
         return Planned(
-            at=at // 60 * 60 if feed == "police110" else at,  # 上报时间 has minutes only
+            at=at // 60 * 60 if feed == "police110" else at,
             feed=feed,
             kind=seed.kind,
             code=draw.pick(codes),
@@ -401,11 +401,11 @@ class Planner:
             mode=mode,
             point=point,
             spot=spot,
+            trouble=trouble,
             person=person,
             appeal_type=appeal_type,
             confidential=seed.confidential,
             form=seed.form if feed == "wechat" else "text",
-            again=False,
         )
 
     def _mode(self, feed: str, seed: _Seed) -> Mode:

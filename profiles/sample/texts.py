@@ -21,10 +21,9 @@ class MatterTexts:
     hours: tuple[float, ...]
     spots: tuple[str, ...]
     shared: bool
-    what: tuple[str, ...]
+    what: tuple[tuple[str, ...], ...]
     plain: tuple[str, ...]
     effect: tuple[str, ...]
-    title: tuple[str, ...]
     ask: tuple[str, ...]
 
 
@@ -41,6 +40,7 @@ class Texts:
 
     feeds: dict[str, float]
     appeal_types: dict[str, float]
+    town_initials: dict[str, str]
     shared: dict[str, tuple[str, ...]]
     patterns: dict[str, tuple[str, ...]]
     matters: dict[str, MatterTexts]
@@ -82,33 +82,33 @@ class Texts:
         place = draw.pick(self.shared["shops" if form == "shop" else "sites"])
         return Spot((f"{road}{number}号{place}", f"{road}{number}号的{place}", f"{road}{number}号附近一处{place}"))
 
-    def phrase(self, draw: Draw, kind: str, *, keyword: bool) -> tuple[str, str]:
-        """(what is wrong, its effect); with `keyword` the first names its kind in the words of matters.csv."""
+    def trouble(self, draw: Draw, kind: str, *, keyword: bool) -> tuple[str, ...]:
+        """What is wrong, in one or more wordings; with `keyword` all of them name the kind in the words of matters.csv."""
+        if kind not in self.matters:
+            return ("有事求助",)
         matter = self.matters[kind]
-        colloquial = not keyword and draw.chance(0.35)
-        what = draw.pick(matter.plain if colloquial else matter.what)
+        found = (draw.pick(matter.plain),) if not keyword and draw.chance(0.3) else draw.pick(matter.what)
         digit = str(draw.between(2, 9))
-        return what.replace("{n}", digit), draw.pick(matter.effect).replace("{n}", digit)
+        return tuple(wording.replace("{n}", digit) for wording in found)
 
-    def compose(self, draw: Draw, pattern: str, where: str, kind: str, topic: str, *, keyword: bool = False) -> str:
+    def compose(self, draw: Draw, pattern: str, where: str, what: str, kind: str, topic: str) -> str:
         """A text from one of the pattern's templates; a kind without templates is told by its `topic` alone."""
         if kind in self.matters:
-            what, effect = self.phrase(draw, kind, keyword=keyword)
-            ask = draw.pick(self.matters[kind].ask)
+            effect, ask = draw.pick(self.matters[kind].effect), draw.pick(self.matters[kind].ask)
         else:
-            what, effect, ask = f"有{topic}方面的求助", "情况比较急", f"{topic}由哪个部门负责？"
+            effect, ask = "情况比较急", f"{topic}由哪个部门负责？"
         text = (
             draw.pick(self.patterns[pattern])
             .replace("{where}", where)
             .replace("{when}", draw.pick(self.shared["when"]))
             .replace("{what}", what)
-            .replace("{effect}", effect)
+            .replace("{effect}", effect.replace("{n}", str(draw.between(2, 9))))
             .replace("{demand}", draw.pick(self.shared["demand"]))
             .replace("{topic}", topic)
             .replace("{ask}", ask)
         )
         feeling = draw.pick(self.shared["feeling"])
-        return f"{text.rstrip('，')}，{feeling}" if feeling and pattern == "wechat" else text
+        return f"{text}，{feeling}" if feeling and pattern == "wechat" else text
 
 
 def _tuples(table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -128,6 +128,7 @@ def load_texts(profile: Profile) -> Texts:
         texts = Texts(
             feeds={feed: float(raw["feeds"][feed]) for feed in FEEDS},
             appeal_types={name: float(weight) for name, weight in raw["appeal_types"].items()},
+            town_initials=dict(raw["town_initials"]),
             shared=_tuples(raw["shared"]),
             patterns=_tuples(raw["text"]),
             matters={
@@ -138,7 +139,10 @@ def load_texts(profile: Profile) -> Texts:
                     hours=tuple(raw["hours"][entry["hours"]]),
                     spots=tuple(entry["spots"]),
                     shared=bool(entry.get("shared", False)),
-                    **{name: tuple(entry[name]) for name in ("what", "plain", "effect", "title", "ask")},
+                    what=tuple(tuple(wordings) for wordings in entry["what"]),
+                    plain=tuple(entry["plain"]),
+                    effect=tuple(entry["effect"]),
+                    ask=tuple(entry["ask"]),
                 )
                 for kind, entry in raw["matter"].items()
             },
@@ -155,12 +159,12 @@ def _check(name: str, texts: Texts) -> None:
     for kind, matter in texts.matters.items():
         if kind not in texts.keywords:
             raise ProfileError(f"{name}: matters.csv has no matter_kind {kind}")
-        for phrase in matter.what:
+        for phrase in (wording for wordings in matter.what for wording in wordings):
             if texts.kinds_hit(phrase) != [kind]:
                 raise ProfileError(f"{name}: a `what` of {kind} must hold keywords of {kind} only: {phrase}")
-        for phrase in (*matter.effect, *matter.title):
+        for phrase in matter.effect:
             if texts.kinds_hit(phrase) not in ([], [kind]):
-                raise ProfileError(f"{name}: an `effect` or `title` of {kind} holds another kind's keyword: {phrase}")
+                raise ProfileError(f"{name}: an `effect` of {kind} holds another kind's keyword: {phrase}")
     for phrase in (
         *(p for values in texts.shared.values() for p in values),
         *(p for values in texts.patterns.values() for p in values),

@@ -1,0 +1,96 @@
+"""Worker, sink and Kafka are killed with SIGKILL in mid-stream: nothing acknowledged is lost, nothing is counted twice."""
+
+import os
+import signal
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from hub.sample_year import PlayRecord, play_year
+from hub.settings import DEMO_PROFILE
+from hub.up import Hub
+from profiles import load_profile
+from profiles.sample import write_sample
+from schemas.topics import ALERTS, PROGRESS
+from tests.e2e.hubs import Background, query, settle, start, url, wait_until
+
+pytestmark = pytest.mark.e2e
+REPORTS = 1_500
+
+
+def links(hub: Hub) -> set[tuple[frozenset[str], ...] | frozenset[str]]:
+    """The matters as sets of report ids: free of which report of a matter came first."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for matter, report in query(hub, "SELECT matter_id, report_id FROM hub.routed FINAL WHERE outcome = 'routed'"):
+        found[matter].add(report)
+    return {frozenset(reports) for reports in found.values()}
+
+
+def totals(hub: Hub) -> dict[str, tuple[int, int]]:
+    """count() and uniqExact of the identity, on the deduplicated read, per table."""
+    identities = {
+        "routed": "(intake_topic, intake_partition, intake_offset)",
+        "progress": "progress_id",
+        "alerts": "alert_id",
+    }
+    return {
+        table: query(hub, f"SELECT count(), uniqExact({identity}) FROM hub.{table} FINAL")[0]
+        for table, identity in identities.items()
+    }
+
+
+def play(hub: Hub, sample: Path) -> int:
+    """Plays the sample through the five real intakes; messages acknowledged."""
+    answers, _ = play_year(
+        url(hub), hub.profile, hub.secrets, hub.settings.data_dir, sample, lambda *_: None, lambda *_: None
+    )
+    assert answers.refused == 0, answers.reasons
+    return answers.accepted
+
+
+def kill(hub: Hub, role: str) -> None:
+    """SIGKILL, and proof that it happened: the pid is gone and the supervisor starts another."""
+    old = hub.pids()[role]
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: hub.pids().get(role) not in (None, old), f"the {role} is started again")
+
+
+def test_kills_in_mid_stream_lose_nothing_double_nothing_and_change_no_link(tmp_path: Path) -> None:
+    sample = tmp_path / "sample"
+    write_sample(load_profile(DEMO_PROFILE), sample, seed=11, reports=REPORTS)
+
+    with start(tmp_path / "calm") as calm:
+        accepted = play(calm, sample)
+        settle(calm)
+        expected_links, expected_totals = links(calm), totals(calm)
+
+    with start(tmp_path / "storm") as hub:
+        stream = Background(lambda: play(hub, sample))
+        stream.start()
+        total = accepted
+        record = hub.settings.data_dir
+
+        def played() -> int:
+            return sum(PlayRecord(record).done.values())
+
+        for share, role in ((0.2, "worker"), (0.4, "sink"), (0.6, "kafka")):
+            wait_until(
+                lambda share=share: played() >= share * total or not stream.is_alive(), f"{share:.0%} played", 300
+            )
+            assert stream.is_alive(), f"the stream ended before the {role} was killed: the kill would prove nothing"
+            kill(hub, role)
+        assert stream.finish(600) >= accepted
+        account = settle(hub, 240)
+
+        assert account.good
+        found_totals = totals(hub)
+        for table, (count, distinct) in found_totals.items():
+            assert count == distinct, table
+        # A request that was cut off by the kill is sent again: its first half may stand in the log as replays.
+        ids = query(hub, "SELECT uniqExact(report_id) FROM hub.routed FINAL")[0][0]
+        rows = query(hub, "SELECT count() FROM hub.routed FINAL WHERE outcome = 'routed'")[0][0]
+        assert ids == rows == sum(len(matter) for matter in expected_links)
+        assert found_totals["progress"] == expected_totals["progress"], PROGRESS
+        assert found_totals["alerts"] == expected_totals["alerts"], ALERTS
+        assert links(hub) == expected_links
