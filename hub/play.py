@@ -87,11 +87,25 @@ def _csv_request(header: list[str], rows: list[list[str]]) -> Request:
     return Request(out.getvalue().encode(), "text/csv; charset=utf-8", len(rows))
 
 
-def requests(path: Path) -> Iterator[Request]:
-    """The requests that carry a file; raises PlayError for a file of another kind."""
+def _batches(lines: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
+    """Lines in batches of at most BATCH and of at most `max_bytes`; a longer line stands alone."""
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        if batch and (len(batch) == BATCH or size + len(line) > max_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    if batch:
+        yield batch
+
+
+def requests(path: Path, max_bytes: int) -> Iterator[Request]:
+    """The requests that carry a file, NDJSON in bodies of at most `max_bytes`; raises PlayError for another kind of file."""
     if path.suffix == ".ndjson":
         with path.open("rb") as file:
-            for lines in _chunks((line for line in file if line.strip()), BATCH):
+            for lines in _batches((line for line in file if line.strip()), max_bytes):
                 yield Request(b"".join(lines), "application/x-ndjson", len(lines))
     elif path.suffix == ".xml":
         with path.open("rb") as file:
@@ -132,7 +146,7 @@ class Player:
         played = Played()
         route = f"/intake/{channel.id}" + ("/progress" if path.name.endswith(".progress.ndjson") else "")
         started, sent = time.monotonic(), 0
-        for group in _chunks(requests(path), CONCURRENCY if path.suffix == ".xml" else 1):
+        for group in _chunks(requests(path, channel.max_body_bytes), CONCURRENCY if path.suffix == ".xml" else 1):
             wanted = [request for request in group if request.messages > 0]
             size = sum(request.messages for request in wanted)
             if skip >= size:  # a group is played whole or not at all, so a resumed play starts between groups
@@ -215,7 +229,7 @@ async def play_one(
 ) -> Played:
     """Plays one whole file; `on_total` gets its number of messages first. Raises PlayError."""
     try:
-        on_total(sum(request.messages for request in requests(path)))
+        on_total(sum(request.messages for request in requests(path, channel.max_body_bytes)))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise PlayError(f"{path}: can't be read as a feed file ({type(error).__name__})") from None
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:

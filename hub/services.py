@@ -60,12 +60,14 @@ def run_gateway(settings: Settings) -> None:
 def start_worker(settings: Settings) -> None:
     """`zhishu worker`."""
     _announce("worker")
+    data_dir = Path(settings.data_dir) / "worker" / settings.instance
+    data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
     run_worker(
         WorkerConfig(
             bootstrap=kafka_bootstrap(settings),
             profile=load_profile(settings.profile),
             codec=Codec(open_registry(settings.registry_url)),
-            data_dir=Path(settings.data_dir) / "worker" / settings.instance,
+            data_dir=data_dir,
             instance_id=f"worker-{settings.instance}",
             driver=settings.worker_driver,
             metrics_host=settings.http_host,

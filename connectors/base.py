@@ -1,0 +1,279 @@
+"""What every connector shares: the context it decides in, and the way from what it read to the Avro records.
+
+A connector is two pure functions: `parse` (body -> messages) and `normalise` (message -> record, None for a message that
+is no petition by rule). Both raise Refusal. Bytes in, records out; no input or output happens here.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from connectors import kinds
+from connectors.bodies import Message, Parsed
+from connectors.errors import Refusal
+from connectors.geo import located
+from connectors.places import Places, place_key
+from connectors.privacy import Known, Privacy, known_name, known_phone, mask_id, mask_phone, mask_text, phone_digits
+from connectors.times import not_later
+from profiles import Camera, Channel, Community, Crs, Profile
+from schemas.ids import progress_id, report_id
+from schemas.records import Progress, Report
+
+#: A tip-off (举报) is confidential even where its source forgot to say so.
+_TIP_OFF: Final = "report"
+#: A shorter account name would be found inside innocent words.
+_SHORTEST_ACCOUNT: Final = 6
+
+SATISFACTION: Final = {"满意": "satisfied", "基本满意": "basic", "不满意": "dissatisfied", "未评价": "unrated"}
+LEVELS: Final = {"网格": "grid", "社区": "community", "街道": "street", "区": "district"}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All a connector may know besides the message. `received_at`: when the request came, milliseconds UTC."""
+
+    profile: Profile
+    channel: Channel
+    privacy: Privacy
+    places: Places
+    zone: ZoneInfo
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who reported, as the message gave it; none of it leaves the gateway readable.
+
+    `phones` in order of trust. `account`: kind and value of another identity (openid, id).
+    """
+
+    name: str = ""
+    phones: tuple[str, ...] = ()
+    account: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Appeal:
+    """What a connector read of a message that asks for something; `to_report` makes the record of it.
+
+    kind, code: the source's class in `table`; `code_field` is its name for errors. Without code, keywords decide.
+    community, street: codes named in the message. community_name, street_name: names given in fields of their own.
+    """
+
+    upstream_id: str
+    reported_at: int
+    appeal_type: str
+    title: str = ""
+    content: str = ""
+    address: str = ""
+    via: str = ""
+    family: str | None = None
+    kind: kinds.Kind | None = None
+    category_path: list[str] = field(default_factory=list)
+    community: str = ""
+    street: str = ""
+    community_name: str = ""
+    street_name: str = ""
+    place: str = ""
+    grid_code: str = ""
+    lon: float | None = None
+    lat: float | None = None
+    crs: Crs | None = None
+    camera: Camera | None = None
+    device_id: str = ""
+    reporter: Reporter = Reporter()
+    confidential: bool = False
+    urgency: str = "normal"
+    due_at: int | None = None
+    related: list[str] = field(default_factory=list)
+    attachments: list[str] = field(default_factory=list)
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Step:
+    """What a connector read of one step in the life of a case; `to_progress` makes the record of it."""
+
+    upstream_id: str
+    step: str
+    occurred_at: int
+    step_id: str = ""
+    unit: str = ""
+    level: str | None = None
+    contacted: bool | None = None
+    solved: bool | None = None
+    satisfaction: str | None = None
+    extended_to: int | None = None
+    note: str = ""
+    extra: dict[str, str] = field(default_factory=dict)
+
+
+Record = tuple[Literal["report"], Report] | tuple[Literal["progress"], Progress]
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One protocol. `repeats`: whether its senders can mend and repeat a refused message; if not, it is dead-lettered."""
+
+    parse: Callable[[bytes, str], Parsed]
+    normalise: Callable[[Message, Context], Record | None]
+    repeats: bool = True
+
+
+def make_context(profile: Profile, channel: Channel, privacy: Privacy, places: Places, received_at: int) -> Context:
+    """Context of one request."""
+    return Context(profile, channel, privacy, places, ZoneInfo(profile.timezone), received_at)
+
+
+def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context) -> Record:
+    """The Report of an appeal. `meaning`: the message's fields that the protocol knows, over which the content hash runs;
+    `raw`: the message's own bytes, for the seal. Raises Refusal (bad_time, bad_location, unknown_code).
+    """
+    channel, places = ctx.channel, ctx.places
+    not_later(appeal.reported_at, "the time of the report", ctx.received_at)
+    identity = report_id(channel.feed, channel.id, appeal.upstream_id)
+    confidential = appeal.confidential or appeal.appeal_type == _TIP_OFF
+    reporter_key, reporter_mask = _reporter(appeal, ctx.privacy)
+    known = _known(appeal.reporter)
+    title, content, address = (mask_text(text, known) for text in (appeal.title, appeal.content, appeal.address))
+    kind = appeal.kind or kinds.by_keywords(ctx.profile, f"{title}\n{content}")
+    matter = ctx.profile.matters.get(kind.matter)
+
+    crs = appeal.crs or channel.crs
+    point = None if appeal.lon is None or appeal.lat is None else located(appeal.lon, appeal.lat, crs, ctx.profile.bbox)
+    if (appeal.lon is None) != (appeal.lat is None):
+        raise Refusal("bad_location", "longitude and latitude must both be given, or neither")
+    community, street, method = _area(appeal, places, point, (address, title, content))
+    if appeal.camera is not None:
+        point = (appeal.camera.lon, appeal.camera.lat)
+
+    report: Report = {
+        "report_id": identity,
+        "feed": channel.feed,
+        "channel": channel.id,
+        "place_key": place_key(street, mask_text(appeal.place, known), (title, address, content)),
+        "matter_kind": kind.matter,
+        "reporter_key": reporter_key,
+        "content_hash": _fingerprint(meaning, ctx.privacy),
+        "reported_at": appeal.reported_at,
+        "received_at": ctx.received_at,
+        "confidential": confidential,
+        "upstream_id": appeal.upstream_id,
+        "via": mask_text(appeal.via, known) or None,
+        "appeal_type": appeal.appeal_type,
+        "family": appeal.family or (matter.family if matter else None),
+        "kind_code": kind.code,
+        "category_path": [mask_text(part, known) for part in appeal.category_path],
+        "title": title,
+        "content": content,
+        "reporter_mask": None if confidential else reporter_mask,
+        "address": address or None,
+        "street_code": street,
+        "community_code": community.code if community else None,
+        "grid_code": appeal.grid_code or None,
+        "lon": point[0] if point else None,
+        "lat": point[1] if point else None,
+        "source_lon": appeal.lon,
+        "source_lat": appeal.lat,
+        "source_crs": crs if appeal.lon is not None else None,
+        "location_method": method,
+        "urgency": appeal.urgency,
+        "device_id": appeal.device_id or None,
+        "source_due_at": appeal.due_at,
+        "related_upstream_ids": appeal.related,
+        "attachments": [mask_text(part, known) for part in appeal.attachments],
+        "extra": _masked(appeal.extra, known),
+        "sealed": ctx.privacy.seal(raw, identity),
+        "sealed_key_id": ctx.privacy.seal_key_id,
+    }
+    return "report", report
+
+
+def to_progress(step: Step, meaning: dict[str, Any], ctx: Context) -> Record:
+    """The Progress of a step; `meaning` as for `to_report`. Raises Refusal (bad_time)."""
+    channel = ctx.channel
+    not_later(step.occurred_at, "the time of the step", ctx.received_at)
+    case = report_id(channel.feed, channel.id, step.upstream_id)
+    fingerprint = _fingerprint(meaning, ctx.privacy)
+    progress: Progress = {
+        "progress_id": progress_id(case, step.step, step.occurred_at, step.step_id or None, fingerprint),
+        "report_id": case,
+        "feed": channel.feed,
+        "channel": channel.id,
+        "upstream_id": step.upstream_id,
+        "step": step.step,
+        "occurred_at": step.occurred_at,
+        "received_at": ctx.received_at,
+        "upstream_step_id": step.step_id or None,
+        "unit": mask_text(step.unit) or None,
+        "level": step.level,
+        "contacted": step.contacted,
+        "solved": step.solved,
+        "satisfaction": step.satisfaction,
+        "extended_to": step.extended_to,
+        "note": mask_text(step.note) or None,
+        "extra": _masked(step.extra, ()),
+    }
+    return "progress", progress
+
+
+def _reporter(appeal: Appeal, privacy: Privacy) -> tuple[str | None, str | None]:
+    """Key for joining and mask for reading; a camera is its own reporter."""
+    if appeal.device_id:
+        return appeal.device_id, None
+    for given in appeal.reporter.phones:
+        if digits := phone_digits(given):
+            return privacy.key_of("phone", digits), mask_phone(digits)
+    if appeal.reporter.account:
+        kind, value = appeal.reporter.account
+        return privacy.key_of(kind, value), mask_id(value)
+    return None, None
+
+
+def _known(reporter: Reporter) -> list[Known]:
+    known = known_name(reporter.name)
+    for given in reporter.phones:
+        known += known_phone(given)
+    if reporter.account and len(reporter.account[1]) >= _SHORTEST_ACCOUNT:
+        known.append((reporter.account[1], mask_id(reporter.account[1])))
+    return known
+
+
+def _masked(extra: dict[str, str], known: Iterable[Known]) -> dict[str, str]:
+    return {name: mask_text(value, known) for name, value in extra.items() if value}
+
+
+def _fingerprint(meaning: dict[str, Any], privacy: Privacy) -> str:
+    return privacy.fingerprint(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS))
+
+
+def _area(
+    appeal: Appeal, places: Places, point: tuple[float, float] | None, texts: tuple[str, str, str]
+) -> tuple[Community | None, str | None, str | None]:
+    """Community, street code and how they were found: camera, codes, names in their own fields, coordinates, free text."""
+    if appeal.camera is not None:
+        community = places.communities[appeal.camera.community_code]
+        return community, community.street_code, "register"
+    if appeal.device_id:
+        # The text of an unregistered camera's alarm says nothing about its place.
+        return None, None, None
+    if appeal.community:
+        community = places.communities[appeal.community]
+        return community, community.street_code, "code"
+    street = appeal.street or places.street_named(appeal.street_name)
+    how = "code" if appeal.street else "text"
+    found = places.community_named(appeal.community_name, street) if appeal.community_name else None
+    if found is not None:
+        return found, found.street_code, "text"
+    if point is not None:
+        near = places.nearest(point)
+        if near is not None and street in (None, near.street_code):
+            return near, near.street_code, "coordinates"
+        return None, street, how if street else "coordinates"
+    found = places.community_in(texts, street)
+    if found is not None:
+        return found, found.street_code, "text"
+    return None, street, how if street else None
