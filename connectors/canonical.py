@@ -34,6 +34,8 @@ _STEPS: Final = fields.words(
 )
 _LEVELS: Final = {level: level for level in get_args(Level)}
 _SATISFACTION: Final = fields.words("satisfied basic dissatisfied unrated")
+#: Targets that are text whatever the source makes of them.
+_TEXTS: Final = frozenset(("upstream_id", "place", "address", "via", "code", "admin_code", "reporter.id", "step_id"))
 _CRS: Final[dict[str, Crs]] = {crs: crs for crs in get_args(Crs)}
 
 
@@ -64,6 +66,7 @@ def mapped(source: dict[str, Any], mapping: dict[str, str], constants: dict[str,
     """The source object in the canonical shape: constants, then each mapped target that the source gives.
 
     Targets and sources are dotted paths ("reporter.id" = "applicant.number"). Without a mapping the source's own fields stay.
+    The constant `zero_point = "none"` says that this source writes 0,0 where it has no point.
     """
     found: dict[str, Any] = {} if mapping else dict(source)
     for target, value in constants.items():
@@ -74,8 +77,12 @@ def mapped(source: dict[str, Any], mapping: dict[str, str], constants: dict[str,
             given = source
             for part in path.split("."):
                 given = given.get(part) if isinstance(given, dict) else None
+        if isinstance(given, int) and not isinstance(given, bool) and target in _TEXTS:
+            given = str(given)  # a source's own objects may number what is text here, such as a postcode
         if given is not None and given != "":
             _put(found, target, given)
+    if constants.get("zero_point") == "none" and found.get("lon") == found.get("lat") == 0:
+        del found["lon"], found["lat"]
     return found
 
 

@@ -15,6 +15,8 @@ Fields = Mapping[str, Any]
 _ISO: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:Z|[+-]\d\d:?\d\d))?", re.ASCII | re.IGNORECASE
 )
+#: Year first, as spreadsheets and older systems write it: 2019/7/19 18:19:54, 2019-7-19 18:19.
+_YEAR_FIRST: Final = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2}) (\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d\d) (\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 _DIGITS: Final = re.compile(r"\d{9,13}", re.ASCII)
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -26,12 +28,17 @@ _MS_FROM: Final = 100_000_000_000
 
 
 def local_time(data: Fields, name: str, zone: tzinfo) -> int:
-    """ISO 8601 date and time with T or a space; one without an offset is meant in `zone`. Example: 2025-09-12 10:11:08"""
+    """ISO 8601 with T or a space, or year first with one-digit parts or slashes; without an offset it is meant in `zone`."""
     stamp = _text(data, name)
-    if not _ISO.fullmatch(stamp):
+    plain = _YEAR_FIRST.fullmatch(stamp)
+    if plain is None and not _ISO.fullmatch(stamp):
         raise Refusal("bad_time", f"{name}: must read YYYY-MM-DD HH:MM:SS, with or without an offset")
     try:
-        moment = datetime.fromisoformat(stamp.replace(",", ".").replace(" +", "+").replace(" -", "-"))
+        if plain is not None:
+            year, month, day, hour, minute, second = (int(plain[n] or 0) for n in (1, 3, 4, 5, 6, 7))
+            moment = datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 - the zone follows below
+        else:
+            moment = datetime.fromisoformat(stamp.replace(",", ".").replace(" +", "+").replace(" -", "-"))
     except ValueError:
         raise Refusal("bad_time", f"{name}: names no real date and time") from None
     return _milliseconds(moment, name, zone)

@@ -208,11 +208,9 @@ def reconcile(
     feeds = load_profile(settings.profile).feeds()
     deadline = time.monotonic() + wait
     with Console(stderr=True).status("Comparing Kafka's offsets with ClickHouse's rows ..."):
-        while True:
-            account = accounts.reconcile(kafka_bootstrap(settings), client, feeds)
-            if account.good or time.monotonic() > deadline:
-                break
-            time.sleep(0.5)
+        while time.monotonic() < deadline and accounts.under_way(kafka_bootstrap(settings), feeds):
+            time.sleep(0.2)
+        account = accounts.reconcile(kafka_bootstrap(settings), client, feeds)
     if as_json:
         _print_json(account.as_json())
     else:
@@ -440,6 +438,6 @@ def guarded(command: Callable[[], None]) -> int:
 def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("kafka").setLevel(logging.WARNING)  # kafka-python tells of every connection otherwise
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # kafka-python tells of every connection and slow turn otherwise
     signal.signal(signal.SIGTERM, _stop_like_ctrl_c)
     sys.exit(guarded(app))

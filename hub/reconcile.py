@@ -7,13 +7,15 @@ letter of the worker. The other topics must be stored up to their end.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer, TopicPartition
 
 from hub.kafka_admin import OffsetRange, committed_offsets, offset_ranges
 from schemas.topics import ALERTS, DEADLETTER, PROGRESS, ROUTED, intake_topic
+from sinks.writer import SinkConfig
+from streams.worker import WorkerConfig
 
 _OUTCOMES = """
 SELECT intake_partition, intake_offset, outcome FROM hub.routed FINAL WHERE intake_topic = {topic:String}
@@ -21,6 +23,9 @@ UNION ALL
 SELECT assumeNotNull(origin_partition), assumeNotNull(origin_offset), 'dead_letter'
 FROM hub.dead_letters FINAL WHERE stage = 'worker' AND origin_topic = {topic:String}
 """
+#: Consumer groups of the processes, as their configurations name them.
+WORKER_GROUP: Final = WorkerConfig.group
+SINK_GROUP: Final = SinkConfig.group
 #: Offsets named in a finding; the count says how many there are.
 _SHOWN = 10
 
@@ -86,26 +91,37 @@ def _without_gaps(bootstrap: str, account: TopicAccount) -> None:
         return
     suspects = {(int(p), int(o)) for p, o in (text.split("/") for text in account.without_outcome)}
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level="read_committed")
-    real: set[tuple[int, int]] = set()
+    held: set[tuple[int, int]] = set()
     try:
         for partition in sorted({p for p, _ in suspects}):
             tp = TopicPartition(account.topic, partition)
-            offsets = sorted(o for p, o in suspects if p == partition)
-            end = consumer.end_offsets([tp])[tp]
+            offsets = [o for p, o in suspects if p == partition]
+            end = min(max(offsets) + 1, consumer.end_offsets([tp])[tp])
             consumer.assign([tp])
-            for offset in offsets:
-                consumer.seek(tp, offset)
-                # The first record at or after the offset tells whether the offset itself holds one.
-                while consumer.position(tp) < end:
-                    found = consumer.poll(timeout_ms=1000, max_records=1).get(tp)
-                    if found:
-                        if found[0].offset == offset:
-                            real.add((partition, offset))
-                        break
+            consumer.seek(tp, min(offsets))
+            while consumer.position(tp) < end:
+                held |= {(partition, message.offset) for message in consumer.poll(timeout_ms=1000).get(tp, [])}
     finally:
         consumer.close()
+    real = suspects & held
     account.records -= len(suspects - real)
     account.without_outcome = [f"{p}/{o}" for p, o in sorted(real)]
+
+
+def under_way(bootstrap: str, feeds: Iterable[str]) -> int:
+    """Records that the worker has not decided or the sink has not stored yet; cheap, for waiting.
+
+    The worker's part is asked first: what it commits meanwhile stands in the sink's topics by then.
+    """
+    left = 0
+    for group, topics in (
+        (WORKER_GROUP, [intake_topic(feed) for feed in feeds]),
+        (SINK_GROUP, [ROUTED, PROGRESS, ALERTS, DEADLETTER]),
+    ):
+        done = committed_offsets(bootstrap, group)
+        for key, bounds in offset_ranges(bootstrap, topics).items():
+            left += max(0, bounds.end - max(bounds.begin, done.get(key, bounds.begin)))
+    return left
 
 
 def reconcile(bootstrap: str, client: Client, feeds: Iterable[str]) -> Account:
@@ -120,7 +136,7 @@ def reconcile(bootstrap: str, client: Client, feeds: Iterable[str]) -> Account:
         _without_gaps(bootstrap, account)
         accounts.append(account)
     others = offset_ranges(bootstrap, [ROUTED, PROGRESS, ALERTS, DEADLETTER])
-    stored = committed_offsets(bootstrap, "sink")
+    stored = committed_offsets(bootstrap, SINK_GROUP)
     not_stored: Counter[str] = Counter({ROUTED: 0, PROGRESS: 0, ALERTS: 0, DEADLETTER: 0})
     for (topic, partition), bounds in others.items():
         not_stored[topic] += max(0, bounds.end - max(bounds.begin, stored.get((topic, partition), bounds.begin)))

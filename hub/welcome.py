@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hub.cli import CommandError, figures_table, summary
 from hub.endpoints import clickhouse_client
-from hub.reconcile import reconcile, sentences
+from hub.reconcile import reconcile, sentences, under_way
 from hub.sample_year import ensure_sample, play_year
 from hub.settings import Settings
 from hub.up import Hub
@@ -69,17 +69,16 @@ def _play(hub: Hub, console: Console) -> None:
 
 def wait_until_counted(hub: Hub, console: Console) -> None:
     """Waits for the last row, proves the account and prints the headline figures; raises CommandError when rows are missing."""
+    bootstrap = str(hub.settings.kafka_bootstrap)
     client = clickhouse_client(str(hub.settings.clickhouse_url))
     deadline = time.monotonic() + _DRAIN_S
     try:
         with console.status("Waiting until every record is decided and stored ..."):
-            while True:
-                account = reconcile(str(hub.settings.kafka_bootstrap), client, hub.profile.feeds())
-                if account.good:
-                    break
-                if time.monotonic() > deadline:
-                    raise CommandError("not everything was stored in time: " + "; ".join(sentences(account)))
-                time.sleep(0.5)
+            while time.monotonic() < deadline and under_way(bootstrap, hub.profile.feeds()):
+                time.sleep(0.2)
+            account = reconcile(bootstrap, client, hub.profile.feeds())
+        if not account.good:
+            raise CommandError("not everything was stored in time: " + "; ".join(sentences(account)))
         figures = headline(client, date(1970, 1, 1), date(2149, 1, 1))
     finally:
         client.close()

@@ -1,17 +1,16 @@
 """Deterministic ids: the same upstream message gets the same id on every machine, every time."""
 
-import base64
 import hashlib
 
 
 def digest_id(*parts: str) -> str:
-    """26 characters of base32(SHA-256) over the parts, each with its length before it, so that ("ab", "c") is not ("a", "bc")."""
+    """32 hex digits of SHA-256 over the parts, each with its length before it, so that ("ab", "c") is not ("a", "bc")."""
     hasher = hashlib.sha256()
     for part in parts:
         data = part.encode()
         hasher.update(len(data).to_bytes(8, "big"))
         hasher.update(data)
-    return base64.b32encode(hasher.digest()).decode()[:26]
+    return hasher.hexdigest()[:32]
 
 
 def report_id(feed: str, channel: str, upstream_id: str) -> str:

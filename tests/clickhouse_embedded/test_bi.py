@@ -1,6 +1,6 @@
 """The user bi reads the database bi, and nothing else of this machine."""
 
-# ruff: noqa: S608 -- SQL is what is tested here
+
 
 from pathlib import Path
 from typing import Any

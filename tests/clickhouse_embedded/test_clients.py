@@ -1,6 +1,6 @@
 """The clients people use: clickhouse-connect, sync and async, and SQLAlchemy."""
 
-# ruff: noqa: S608 -- SQL is what is tested here
+
 
 import asyncio
 import datetime as dt

@@ -1,6 +1,6 @@
 """ClickHouse's HTTP interface as plain HTTP clients use it."""
 
-# ruff: noqa: S608 -- SQL is what is tested here
+
 
 import base64
 import gzip

@@ -1,6 +1,6 @@
 """The child process: starting, stopping, crashing, and who else holds its port or its data."""
 
-# ruff: noqa: S608 -- SQL is what is tested here
+
 
 import http.client
 import os

@@ -3,7 +3,7 @@
 Trap 5 (ways out for BI users) is in test_bi.py; traps 4 and 9 (the data directory) in test_process.py.
 """
 
-# ruff: noqa: S608 -- SQL is what is tested here
+
 
 import datetime as dt
 import threading

@@ -319,6 +319,16 @@ def test_a_foreign_object_is_mapped_by_the_profile() -> None:
     assert made["reporter_key"] == PRIVACY.key_of("id", "user-000042")
 
 
+def test_numbers_of_a_foreign_object_become_text_and_its_zero_point_becomes_none() -> None:
+    mapping = {"upstream_id": "id", "reported_at": "at", "title": "what", "place": "zip", "lon": "lon", "lat": "lat"}
+    source = {"id": 909923, "at": "2024/4/1 5:14:00", "what": "Noise", "zip": 94110, "lon": 0.0, "lat": 0.0}
+    found = canonical.mapped(source, mapping, {"zero_point": "none"})
+    assert found == {
+        "zero_point": "none", "upstream_id": "909923", "reported_at": "2024/4/1 5:14:00", "title": "Noise", "place": "94110",
+    }  # fmt: skip
+    assert canonical.mapped(source, mapping, {})["lon"] == 0.0
+
+
 def test_csv_rows_are_one_batch_and_a_ragged_row_is_named() -> None:
     body = b'unique_key,created_date,complaint_type\n7,04/01/2024 01:02:03 PM,"Noise, ""loud"""\n8,x\n'
     items = canonical.parse(body, "text/csv").items

@@ -25,6 +25,13 @@ def test_a_local_time_reads_back(moment: datetime, pattern: str) -> None:
     assert times.local_time({"t": local.strftime(pattern)}, "t", SHANGHAI) == ms(local)
 
 
+@given(moments, st.sampled_from("-/"))
+def test_year_first_with_one_digit_parts_reads_back(moment: datetime, mark: str) -> None:
+    local = moment.replace(tzinfo=SHANGHAI)
+    text = f"{local.year}{mark}{local.month}{mark}{local.day} {local.hour}:{local.minute:02d}:{local.second:02d}"
+    assert times.local_time({"t": text}, "t", SHANGHAI) == ms(local)
+
+
 @given(moments, st.integers(-14 * 4, 14 * 4))
 def test_an_offset_wins_over_the_zone(moment: datetime, quarters: int) -> None:
     zoned = moment.replace(tzinfo=timezone(timedelta(minutes=15 * quarters)))
@@ -72,7 +79,8 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
     "text",
     [
         "1900-01-01 00:00:00", "2300-01-01 00:00:00", "0001-01-01 00:00:00+14:00", "9999-12-31 23:59:59-14:00",
-        "2025-02-29 10:00:00", "2025-01-01 24:00:00", "2025-01-01 10:60:00", "2025-1-1 10:00:00", "2025-01-01",
+        "2025-02-29 10:00:00", "2025-01-01 24:00:00", "2025-01-01 10:60:00", "2025-1-1", "2025/01-01 10:00:00",
+        "2025/13/1 10:00", "2025-01-01",
         "20250101T100000", "２０２５-01-01 10:00:00", "2025-W01-1 10:00",
     ],
 )  # fmt: skip

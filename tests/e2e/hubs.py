@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from kafka.errors import KafkaError
 from rich.console import Console
 
 from hub.endpoints import clickhouse_client
-from hub.reconcile import Account, reconcile, sentences
+from hub.kafka_admin import TopicError
+from hub.reconcile import Account, reconcile, sentences, under_way
 from hub.settings import DEMO_PROFILE
 from hub.up import Hub, private_settings
 
@@ -43,17 +46,18 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
 
 def settle(hub: Hub, seconds: float = 120.0) -> Account:
     """Waits until every record has its outcome and its row; fails with what is missing."""
-    client = clickhouse_client(str(hub.settings.clickhouse_url))
-    deadline = time.monotonic() + seconds
-    try:
-        while True:
-            account = reconcile(str(hub.settings.kafka_bootstrap), client, hub.profile.feeds())
-            if account.good:
-                return account
-            assert time.monotonic() < deadline, sentences(account)
-            time.sleep(0.2)
-    finally:
-        client.close()
+    bootstrap, feeds = str(hub.settings.kafka_bootstrap), hub.profile.feeds()
+
+    def done() -> bool:
+        with suppress(TopicError, KafkaError):  # the broker may just be starting again
+            return under_way(bootstrap, feeds) == 0
+        return False
+
+    wait_until(done, "every record is decided and stored", seconds)
+    with closing(clickhouse_client(str(hub.settings.clickhouse_url))) as client:
+        account = reconcile(bootstrap, client, feeds)
+    assert account.good, sentences(account)
+    return account
 
 
 class Background(threading.Thread):
