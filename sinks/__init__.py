@@ -1,0 +1,1 @@
+"""Kafka to ClickHouse: numbered migrations, the writer, the figures that BI tools read."""

@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 def train(texts: Sequence[str], classes: Sequence[str], segmented: bool) -> Pipeline:
     """A classifier. `segmented` texts are words with blanks between them; others are cut into runs of 1 to 3 characters."""
     if segmented:
-        vectorizer = TfidfVectorizer(token_pattern=r"\S+", sublinear_tf=True)
+        vectorizer = TfidfVectorizer(token_pattern=r"\S+", sublinear_tf=True)  # noqa: S106 - a pattern of words
     else:
         vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True, min_df=2)
     return make_pipeline(vectorizer, LinearSVC(random_state=0)).fit(texts, classes)

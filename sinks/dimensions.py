@@ -1,0 +1,50 @@
+"""The part of a deployment's profile that the views need: parameters of the figures, and names for codes."""
+
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from profiles import Profile
+
+_DIMENSIONS: Final[dict[str, tuple[str, ...]]] = {
+    "hub.parameters": ("name", "value"),
+    "hub.dim_matters": ("matter_kind", "name_zh", "name_en", "family"),
+    "hub.dim_communities": ("community_code", "community", "street_code", "street", "lon", "lat", "population"),
+    "hub.dim_agencies": ("agency_code", "name_zh", "name_en", "level"),
+}
+
+
+def dimension_rows(profile: Profile) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows of each table, in the order of its columns."""
+    return {
+        "hub.parameters": [
+            ("basic_satisfied_weight", str(profile.basic_satisfied_weight)),
+            ("respond_within_hours", str(profile.respond_within_hours)),
+            ("timezone", profile.timezone),
+        ],
+        "hub.dim_matters": [(m.kind, m.name_zh, m.name_en, m.family) for m in profile.matters.values()],
+        "hub.dim_communities": [
+            (c.code, c.name, c.street_code, c.street, c.lon, c.lat, c.population) for c in profile.communities.values()
+        ],
+        "hub.dim_agencies": [(a.code, a.name_zh, a.name_en, a.level) for a in profile.agencies.values()],
+    }
+
+
+def load_dimensions(client: Any, profile: Profile) -> None:
+    """Makes the tables hold exactly what the profile holds; each table changes in one insert.
+
+    `client` is a clickhouse-connect client of a migrated database.
+    """
+    version = time.time_ns() // 1_000_000
+    for table, rows in dimension_rows(profile).items():
+        columns = _DIMENSIONS[table]
+        stored = client.query(f"SELECT {', '.join(columns)} FROM {table} FINAL").result_rows  # noqa: S608 - constants
+        gone = _without(stored, {row[0] for row in rows})
+        if not gone and sorted(stored) == sorted(rows):
+            continue
+        data = [(*row, version, 0) for row in rows] + [(*row, version, 1) for row in gone]
+        client.insert(table, data, column_names=(*columns, "_version", "_deleted"), settings={"async_insert": 0})
+
+
+def _without(rows: Iterable[tuple[Any, ...]], keys: set[Any]) -> list[tuple[Any, ...]]:
+    return [row for row in rows if row[0] not in keys]

@@ -1,0 +1,295 @@
+"""Records to rows: pure mappings, one per table, and the columns in the order the rows hold them.
+
+Times stay whole milliseconds since 1970, UTC: clickhouse-connect takes them as they are for DateTime64(3).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from schemas import topics
+from schemas.reasons import ReasonCode
+from schemas.records import Alert, AnyRecord, DeadLetter, Progress, RoutedReport
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MS: Final = 24 * 3600 * 1000
+#: First millisecond after the years the hub stores: 1970 to 2199 (DateTime64 itself ends in 2299).
+_END_MS: Final = int((datetime(2200, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds()) * 1000
+
+_TEXT: Final = "String"
+_MAYBE_TEXT: Final = "Nullable(String)"
+_WORD: Final = "LowCardinality(String)"
+_MAYBE_WORD: Final = "LowCardinality(Nullable(String))"
+_TEXTS: Final = "Array(String)"
+_NUMBER: Final = "Nullable(Float64)"
+_FLAG: Final = "Nullable(Bool)"
+_TIME: Final = "DateTime64(3, 'UTC')"
+_MAYBE_TIME: Final = f"Nullable({_TIME})"
+_MAP: Final = "Map(String, String)"
+#: The one table partition of a table without PARTITION BY.
+WHOLE: Final = "all"
+
+
+_LEVELS: Final = ("grid", "community", "street", "district")
+_RATINGS: Final = ("satisfied", "basic", "dissatisfied", "unrated")
+
+
+class BadRowError(ValueError):
+    """A value of the record breaks the contract in a way that would falsify figures; the message names the column."""
+
+    def __init__(self, code: ReasonCode, message: str) -> None:
+        super().__init__(message)
+        self.code: ReasonCode = code
+
+
+class Origin(NamedTuple):
+    """Where a record stood in Kafka; `timestamp` is the broker's, milliseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+class Row(NamedTuple):
+    """One row: its table, that table's partition (`202503` or `all`), where it came from, values in column order."""
+
+    table: str
+    table_partition: str
+    offset: int
+    timestamp: int
+    source_at: int | None
+    values: tuple[Any, ...]
+
+
+_ORIGIN_COLUMNS: Final = {"_topic": _WORD, "_partition": "UInt32", "_offset": "UInt64", "_timestamp": _TIME}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table the sink writes. `time` is the column of PARTITION BY toYYYYMM(...), None for an unpartitioned table.
+
+    `words` and `ranges` (both ends included) say what a column that is not NULL may hold.
+    """
+
+    name: str
+    record_columns: dict[str, str]
+    time: str | None
+    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Name to type of every column the sink writes, in row order."""
+        return {**self.record_columns, **_ORIGIN_COLUMNS}
+
+    @cached_property
+    def _times(self) -> list[tuple[str, int]]:
+        return [(name, place) for place, (name, kind) in enumerate(self.columns.items()) if _TIME in kind]
+
+    @cached_property
+    def _pick(self) -> Callable[[AnyRecord], tuple[Any, ...]]:
+        return itemgetter(*self.record_columns)
+
+    def row(self, fields: AnyRecord, origin: Origin) -> Row:
+        """Row of a record whose `fields` hold every record column; raises BadRowError."""
+        values = (*self._pick(fields), *origin)
+        for name, place in self._times:
+            value = values[place]
+            if value is not None and not 0 <= value < _END_MS:
+                raise BadRowError("bad_time", f"{name} of {self.name} is outside the years 1970 to 2199")
+        for name, (least, most) in self.ranges.items():
+            value = fields[name]
+            if value is not None and not least <= value <= most:  # NaN is in no range
+                raise BadRowError("bad_record", f"{name} of {self.name} is not between {least:g} and {most:g}")
+        for name, allowed in self.words.items():
+            value = fields[name]
+            if value is not None and value not in allowed:
+                raise BadRowError("bad_record", f"{name} of {self.name} is none of {', '.join(allowed)}")
+        source_at = fields[self.time] if self.time else None
+        month = WHOLE if source_at is None else month_of_day(source_at // _DAY_MS)
+        return Row(self.name, month, origin.offset, origin.timestamp, source_at, values)
+
+
+@lru_cache(maxsize=4096)
+def month_of_day(day: int) -> str:
+    """toYYYYMM of a day counted from 1970-01-01, as text."""
+    return f"{_EPOCH + timedelta(days=day):%Y%m}"
+
+
+ROUTED: Final = Table(
+    "hub.routed",
+    {
+        "intake_topic": _WORD,
+        "intake_partition": "UInt32",
+        "intake_offset": "UInt64",
+        "outcome": _WORD,
+        "matter_id": _TEXT,
+        "relation": _WORD,
+        "linked_to": _MAYBE_TEXT,
+        "score": _NUMBER,
+        "reasons": _TEXTS,
+        "rule_version": _WORD,
+        "agency_code": _MAYBE_WORD,
+        "agency_name": _MAYBE_WORD,
+        "co_agencies": "Array(LowCardinality(String))",
+        "level": _MAYBE_WORD,
+        "due_at": _MAYBE_TIME,
+        "time_limit": _MAYBE_WORD,
+        "list_version": _MAYBE_WORD,
+        "list_row": _MAYBE_WORD,
+        "manual_reason": _MAYBE_WORD,
+        "report_id": _TEXT,
+        "feed": _WORD,
+        "channel": _WORD,
+        "place_key": _TEXT,
+        "matter_kind": _WORD,
+        "reporter_key": _MAYBE_TEXT,
+        "content_hash": _TEXT,
+        "reported_at": _TIME,
+        "received_at": _TIME,
+        "confidential": "Bool",
+        "upstream_id": _TEXT,
+        "via": _MAYBE_WORD,
+        "appeal_type": _WORD,
+        "family": _MAYBE_WORD,
+        "kind_code": _MAYBE_WORD,
+        "category_path": _TEXTS,
+        "title": _TEXT,
+        "content": _TEXT,
+        "reporter_mask": _MAYBE_TEXT,
+        "address": _MAYBE_TEXT,
+        "street_code": _MAYBE_WORD,
+        "community_code": _MAYBE_WORD,
+        "grid_code": _MAYBE_TEXT,
+        "lon": _NUMBER,
+        "lat": _NUMBER,
+        "source_lon": _NUMBER,
+        "source_lat": _NUMBER,
+        "source_crs": _MAYBE_WORD,
+        "location_method": _MAYBE_WORD,
+        "urgency": _WORD,
+        "device_id": _MAYBE_TEXT,
+        "source_due_at": _MAYBE_TIME,
+        "related_upstream_ids": _TEXTS,
+        "attachments": _TEXTS,
+        "extra": _MAP,
+    },
+    "reported_at",
+    words={"level": _LEVELS},
+    ranges={"score": (0, 1), "lon": (-180, 180), "lat": (-90, 90)},
+)
+
+SEALED_ORIGINALS: Final = Table(
+    "hub.sealed_originals",
+    {
+        "report_id": _TEXT,
+        "intake_topic": _WORD,
+        "intake_partition": "UInt32",
+        "intake_offset": "UInt64",
+        "reported_at": _TIME,
+        "sealed": _TEXT,
+        "sealed_key_id": _MAYBE_TEXT,
+    },
+    "reported_at",
+)
+
+PROGRESS: Final = Table(
+    "hub.progress",
+    {
+        "progress_id": _TEXT,
+        "report_id": _TEXT,
+        "feed": _WORD,
+        "channel": _WORD,
+        "upstream_id": _TEXT,
+        "step": _WORD,
+        "occurred_at": _TIME,
+        "received_at": _TIME,
+        "upstream_step_id": _MAYBE_TEXT,
+        "unit": _MAYBE_TEXT,
+        "level": _MAYBE_WORD,
+        "contacted": _FLAG,
+        "solved": _FLAG,
+        "satisfaction": _MAYBE_WORD,
+        "extended_to": _MAYBE_TIME,
+        "note": _MAYBE_TEXT,
+        "extra": _MAP,
+    },
+    "occurred_at",
+    words={"level": _LEVELS, "satisfaction": _RATINGS},
+)
+
+ALERTS: Final = Table(
+    "hub.alerts",
+    {
+        "alert_id": _TEXT,
+        "rule": _WORD,
+        "severity": _WORD,
+        "subject_type": _WORD,
+        "subject": _TEXT,
+        "place_key": _TEXT,
+        "raised_at": _TIME,
+        "cleared_at": _MAYBE_TIME,
+        "value": _NUMBER,
+        "threshold": _NUMBER,
+        "summary": _TEXT,
+        "report_ids": _TEXTS,
+        "rule_version": _WORD,
+    },
+    "raised_at",
+)
+
+DEAD_LETTERS: Final = Table(
+    "hub.dead_letters",
+    {
+        "dead_letter_id": _TEXT,
+        "stage": _WORD,
+        "feed": _WORD,
+        "channel": _MAYBE_WORD,
+        "origin_topic": _MAYBE_WORD,
+        "origin_partition": "Nullable(UInt32)",
+        "origin_offset": "Nullable(UInt64)",
+        "reason_code": _WORD,
+        "reason": _TEXT,
+        "failed_at": _TIME,
+        "key": _MAYBE_TEXT,
+        "content_type": _MAYBE_WORD,
+        "original": _TEXT,
+        "sealed_key_id": _MAYBE_TEXT,
+        "replay_count": "UInt32",
+    },
+    None,
+)
+
+TABLES: Final = {table.name: table for table in (ROUTED, SEALED_ORIGINALS, PROGRESS, ALERTS, DEAD_LETTERS)}
+
+
+def routed_rows(record: RoutedReport, origin: Origin) -> list[Row]:
+    """Rows of a decision: the decision with its report and, apart from it, the sealed original where there is one."""
+    fields = {**record, **record["report"]}
+    rows = [ROUTED.row(fields, origin)]
+    if fields["sealed"] is not None:
+        rows.append(SEALED_ORIGINALS.row(fields, origin))
+    return rows
+
+
+def progress_rows(record: Progress, origin: Origin) -> list[Row]:
+    """The row of a step."""
+    return [PROGRESS.row({**record}, origin)]
+
+
+def alert_rows(record: Alert, origin: Origin) -> list[Row]:
+    """The row of an alert."""
+    return [ALERTS.row({**record}, origin)]
+
+
+def dead_letter_rows(record: DeadLetter, origin: Origin) -> list[Row]:
+    """The row of a dead letter."""
+    return [DEAD_LETTERS.row({**record}, origin)]
+
+
+#: Topics the sink reads.
+STORED_TOPICS: Final = (topics.ROUTED, topics.PROGRESS, topics.ALERTS, topics.DEADLETTER)

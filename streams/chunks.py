@@ -1,0 +1,174 @@
+"""One chunk of an intake topic-partition: decode, check, decide, encode. No I/O."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, Final, Protocol
+
+import fastavro
+
+from monitoring import metrics
+from profiles import Profile
+from schemas import topics
+from schemas.codec import Codec, DecodeError, parse
+from schemas.ids import digest_id
+from schemas.reasons import ReasonCode
+from schemas.records import DeadLetter, Report, RoutedReport
+from schemas.registry import schema
+from streams.decide import Decider, Origin
+from streams.state import PartitionState
+
+STAGE: Final = "worker"
+#: An outcome holds its record whole: beyond this it might not fit into a Kafka message (1 MiB) any more.
+MAX_RECORD_BYTES: Final = 900_000
+_HEADER_BYTES: Final = 5
+#: Years 2000 to 2100, milliseconds.
+_FIRST_TIME: Final = 946_684_800_000
+_LAST_TIME: Final = 4_133_980_800_000
+
+#: A Kafka key and value.
+Message = tuple[bytes, bytes]
+
+
+class Record(Protocol):
+    """What is used of a Kafka record; `timestamp` is the broker's, milliseconds."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+@dataclass
+class Outputs:
+    """What a chunk leads to. `routed` is in offset order; `counts` holds (metric, label values) with how often."""
+
+    routed: list[Message] = field(default_factory=list)
+    alerts: list[Message] = field(default_factory=list)
+    dead_letters: list[Message] = field(default_factory=list)
+    counts: Counter[tuple[Any, tuple[str, ...]]] = field(default_factory=Counter)
+
+    def count(self) -> None:
+        """Add the counts to the process's metrics."""
+        for (metric, labels), number in self.counts.items():
+            metric.labels(*labels).inc(number)
+
+
+class RoutedEncoder:
+    """Encodes decisions. The report, last field of the record, is appended as the bytes it came in where its schema
+    is the newest, which is what encoding it again would give."""
+
+    def __init__(self, codec: Codec) -> None:
+        """Prepare the schema of all fields but the report."""
+        self._codec = codec
+        body = schema("routed_report")
+        if body["fields"][-1]["name"] != "report":
+            raise RuntimeError(
+                "schemas/routed_report: the report must stay the last field, the worker appends its bytes"
+            )
+        self._head = parse({**body, "fields": body["fields"][:-1]})
+        self._head_fields = [f["name"] for f in body["fields"][:-1]]
+
+    def encode(self, routed: RoutedReport, original: bytes) -> bytes:
+        """Bytes of a decision on the record whose bytes are `original`."""
+        if not original.startswith(self._codec.header("report")):
+            return self._codec.encode("routed_report", routed)
+        out = BytesIO()
+        out.write(self._codec.header("routed_report"))
+        fastavro.schemaless_writer(out, self._head, routed)
+        out.write(memoryview(original)[_HEADER_BYTES:])
+        return out.getvalue()
+
+
+def check(report: Report, feed: str) -> None:
+    """What the contract demands beyond its schema; raises DecodeError, whose text names the field, never its value."""
+    if report["feed"] != feed:
+        raise DecodeError("bad_record", f"field feed differs from the topic's feed {feed}: write it to its own topic")
+    for name in ("report_id", "channel", "upstream_id", "content_hash", "place_key"):
+        if not report[name]:
+            raise DecodeError("bad_record", f"field {name} is empty: the connector must fill it")
+    for name in ("reported_at", "received_at"):
+        if not _FIRST_TIME <= report[name] < _LAST_TIME:  # type: ignore[literal-required]
+            raise DecodeError(
+                "bad_time", f"field {name} is outside the years 2000 to 2100: milliseconds since 1970 are meant"
+            )
+    lon, lat = report["lon"], report["lat"]
+    if (lon is None) != (lat is None):
+        raise DecodeError("bad_location", "only one of the fields lon and lat is given: give both or none")
+    if lon is not None and lat is not None and not (math.fabs(lon) <= 180 and math.fabs(lat) <= 90):
+        raise DecodeError("bad_location", "fields lon and lat are no degrees of WGS-84")
+
+
+class ChunkDecider:
+    """Turns chunks into outputs, with the rules of a profile."""
+
+    def __init__(self, profile: Profile, codec: Codec) -> None:
+        """Prepare the rules and the encoders."""
+        self._codec = codec
+        self._decider = Decider(profile)
+        self._encoder = RoutedEncoder(codec)
+
+    def run(self, state: PartitionState, topic: str, partition: int, records: Iterable[Record]) -> Outputs:
+        """Decide on the records of one topic-partition in order; `state` takes in each decision.
+
+        A record that has its outcome already is skipped. One that breaks the contract becomes a dead letter.
+        """
+        feed = topics.feed_of(topic)
+        out = Outputs()
+        counts = out.counts
+        for record in records:
+            if state.has_decided(topic, record.offset):
+                continue
+            value = record.value or b""
+            try:
+                if len(value) > MAX_RECORD_BYTES:
+                    raise DecodeError("too_large", f"the record is larger than {MAX_RECORD_BYTES} bytes")
+                report = self._codec.report(value)
+                check(report, feed)
+            except DecodeError as error:
+                out.dead_letters.append(self._dead_letter(feed, topic, partition, record, error.code, str(error)))
+                counts[metrics.DEAD_LETTERED, (feed, STAGE, error.code)] += 1
+                continue
+            decision = self._decider.decide(state, report, Origin(topic, partition, record.offset))
+            routed = decision.routed
+            state.apply(routed, decision.facts)
+            out.routed.append((report["place_key"].encode(), self._encoder.encode(routed, value)))
+            counts[metrics.DECIDED, (feed,)] += 1
+            if routed["outcome"] == "replay":
+                counts[metrics.REPLAYED, (feed,)] += 1
+                continue
+            if routed["linked_to"] is not None:
+                counts[metrics.LINKED, (feed, routed["relation"])] += 1
+            if routed["manual_reason"] is not None:
+                counts[metrics.MANUAL, (feed, routed["manual_reason"])] += 1
+            else:
+                counts[metrics.ROUTED, (feed, routed["level"] or "")] += 1
+            if decision.alert is not None:
+                alert = decision.alert
+                out.alerts.append((alert["subject"].encode(), self._codec.encode("alert", alert)))
+                counts[metrics.ALERTED, (alert["rule"],)] += 1
+        return out
+
+    def _dead_letter(
+        self, feed: str, topic: str, partition: int, record: Record, code: ReasonCode, reason: str
+    ) -> Message:
+        letter: DeadLetter = {
+            "dead_letter_id": digest_id(STAGE, topic, str(partition), str(record.offset)),
+            "stage": STAGE,
+            "feed": feed,
+            "channel": None,
+            "origin_topic": topic,
+            "origin_partition": partition,
+            "origin_offset": record.offset,
+            "reason_code": code,
+            "reason": reason,
+            "failed_at": record.timestamp,
+            "key": record.key,
+            "content_type": None,
+            "original": record.value or b"",
+            "sealed_key_id": None,
+            "replay_count": 0,
+        }
+        return topic.encode(), self._codec.encode("dead_letter", letter)

@@ -1,0 +1,282 @@
+"""Each headline figure on cases small enough to count by hand; the formulas are those of docs/kpi.md."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from time import time
+from typing import Any
+
+import pytest
+
+from profiles import Profile
+from schemas.topics import PROGRESS, ROUTED
+from sinks.dimensions import load_dimensions
+from sinks.kpi import RATES, Figure, headline
+from tests.sinks.records import DAY, HOUR, NOON, local, report, routed, step
+
+pytestmark = pytest.mark.clickhouse
+
+TODAY = date(2025, 3, 3)
+DUE = NOON + 5 * DAY
+
+
+def figures(client: Any, first: date = TODAY, last: date = TODAY) -> dict[str, tuple[float, float]]:
+    return {figure.name: (figure.numerator, figure.denominator) for figure in headline(client, first, last)}
+
+
+def flag(client: Any, column: str) -> Any:
+    """The column of the one case there is."""
+    ((value,),) = client.query(f"SELECT {column} FROM bi.cases").result_rows
+    return value
+
+
+def test_without_any_order_every_rate_is_null(bi: Any) -> None:
+    expected = [Figure("accepted", 0, 0, None), *(Figure(name, 0, 0, None) for name in RATES)]
+    assert headline(bi, TODAY, TODAY) == expected
+
+
+def test_a_rate_is_its_numerator_over_its_denominator(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report(name)) for name in "abcd"])
+    put(PROGRESS, [step("a", "close", NOON + HOUR)])
+    found = {figure.name: figure for figure in headline(bi, TODAY, TODAY)}
+    assert found["accepted"] == Figure("accepted", 4, 4, None)
+    assert found["closed"] == Figure("closed", 1, 4, 0.25)
+    assert found["solved"] == Figure("solved", 0, 0, None)
+
+
+def test_an_order_counts_once_whatever_was_stored_of_it(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a")), routed(report("a"), outcome="replay", relation="replay")])
+    put(ROUTED, [routed(report("a", received_at=NOON + 5000), relation="revision")])
+    close = step("a", "close", NOON + HOUR)
+    put(PROGRESS, [close])
+    put(PROGRESS, [close])
+    assert figures(bi)["accepted"] == (1, 1)
+    assert figures(bi)["closed"] == (1, 1)
+
+
+def test_alarms_are_no_orders(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a")), routed(report("b", appeal_type="alarm"))])
+    put(PROGRESS, [step("b", "close", NOON)])
+    assert figures(bi)["closed"] == (0, 1)
+
+
+def test_the_days_of_the_cohort_are_local_days_and_both_included(bi: Any, put: Callable[..., None]) -> None:
+    times = ["2025-03-01 23:59", "2025-03-02 00:00", "2025-03-03 12:00", "2025-03-04 23:59", "2025-03-05 00:00"]
+    put(ROUTED, [routed(report(str(n), reported_at=local(at))) for n, at in enumerate(times)])
+    assert figures(bi, date(2025, 3, 2), date(2025, 3, 4))["accepted"] == (3, 3)
+
+
+def test_the_day_of_an_order_is_that_of_its_latest_revision(bi: Any, put: Callable[..., None]) -> None:
+    moved = report("a", reported_at=NOON + DAY, received_at=NOON + 2 * DAY)
+    put(ROUTED, [routed(report("a")), routed(moved, relation="revision")])
+    assert figures(bi)["accepted"] == (0, 0)
+    assert figures(bi, date(2025, 3, 4), date(2025, 3, 4))["accepted"] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([], None),
+        ([("respond", NOON)], None),
+        ([("dispatch", NOON)], False),
+        ([("dispatch", NOON), ("respond", NOON)], True),
+        ([("dispatch", NOON), ("respond", NOON + 24 * HOUR)], True),
+        ([("dispatch", NOON), ("respond", NOON + 24 * HOUR + 1)], False),
+        ([("dispatch", NOON), ("respond", NOON - 1)], False),
+        ([("dispatch", NOON), ("respond", NOON - 1), ("respond", NOON + 1)], False),
+        ([("dispatch", NOON), ("dispatch", NOON + 30 * HOUR), ("respond", NOON + 40 * HOUR)], False),
+        ([("dispatch", NOON), ("respond", NOON + HOUR), ("respond", NOON + 99 * HOUR)], True),
+    ],
+)
+def test_responded_is_the_first_response_within_24_hours_after_the_first_dispatch(
+    bi: Any, put: Callable[..., None], steps: list[tuple[str, int]], expected: bool | None
+) -> None:
+    put(ROUTED, [routed(report("a"))])
+    put(PROGRESS, [step("a", kind, at) for kind, at in steps])
+    assert flag(bi, "responded_in_time") is expected
+    assert figures(bi)["responded"] == (int(expected is True), int(expected is not None))
+
+
+LATER = DUE + 3 * DAY
+
+
+@pytest.mark.parametrize(
+    ("decided", "steps", "expected"),
+    [
+        ({}, [("close", DUE, None)], True),
+        ({}, [("close", DUE + 1, None)], False),
+        ({}, [], False),  # past due and open
+        ({"due_at": None}, [("close", DUE, None)], None),
+        ({"due_at": None}, [("extend", NOON, LATER), ("close", DUE, None)], None),
+        # the last closing counts
+        ({}, [("close", NOON, None), ("redo", DUE, None), ("close", DUE + 1, None)], False),
+        # an extension counts when granted by the base due time, not a millisecond later
+        ({}, [("extend", DUE, LATER), ("close", LATER, None)], True),
+        ({}, [("extend", DUE, LATER), ("close", LATER + 1, None)], False),
+        ({}, [("extend", DUE + 1, LATER), ("close", LATER, None)], False),
+        ({}, [("extend", NOON, None), ("close", DUE, None)], True),
+        # of two extensions the later due time stands, granted in any order
+        ({}, [("extend", NOON, LATER), ("extend", NOON + 1, DUE + DAY), ("close", LATER, None)], True),
+        # an extension after the base due time does not count, even before the extended one
+        ({}, [("extend", NOON, DUE + DAY), ("extend", DUE + HOUR, LATER), ("close", LATER, None)], False),
+    ],
+)
+def test_on_time_is_the_last_closing_by_the_effective_due_time(
+    bi: Any,
+    put: Callable[..., None],
+    decided: dict[str, Any],
+    steps: list[tuple[str, int, int | None]],
+    expected: bool | None,
+) -> None:
+    put(ROUTED, [routed(report("a"), **decided)])
+    put(PROGRESS, [step("a", kind, at, extended_to=extended) for kind, at, extended in steps])
+    assert flag(bi, "closed_on_time") is expected
+    assert figures(bi)["on_time"] == (int(expected is True), int(expected is not None))
+
+
+def test_the_due_time_of_the_source_goes_before_that_of_the_list(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a", source_due_at=NOON + HOUR))])
+    put(PROGRESS, [step("a", "close", NOON + 2 * HOUR)])
+    assert flag(bi, "closed_on_time") is False
+    assert flag(bi, "base_due_at = toDateTime64('2025-03-03 05:00:00', 3, 'UTC')") == 1
+
+
+def test_an_open_case_before_its_due_time_is_in_no_denominator(bi: Any, put: Callable[..., None]) -> None:
+    now = int(time() * 1000)
+    put(ROUTED, [routed(report("a"), due_at=now + HOUR), routed(report("b"), due_at=now - HOUR)])
+    assert figures(bi)["on_time"] == (0, 1)
+    assert bi.query("SELECT report_id FROM bi.cases WHERE is_overdue").result_rows == [("hotline12345-b",)]
+    put(PROGRESS, [step("a", "close", now - 1), step("b", "close", now - 1)])
+    assert figures(bi)["on_time"] == (1, 2)
+    assert bi.query("SELECT count() FROM bi.cases WHERE is_overdue OR is_open").result_rows == [(0,)]
+
+
+def test_a_cancelled_case_is_neither_open_nor_closed(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a"))])
+    put(PROGRESS, [step("a", "cancel", NOON)])
+    assert (flag(bi, "is_open"), flag(bi, "is_closed"), flag(bi, "is_overdue")) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([], None),
+        ([("revisit", NOON, None)], None),
+        ([("feedback", NOON, True)], None),
+        ([("revisit", NOON, True)], True),
+        ([("rate", NOON, False)], False),
+        ([("revisit", NOON + 2, False), ("rate", NOON + 1, True)], False),
+        ([("revisit", NOON, True), ("rate", NOON + 1, None)], True),
+    ],
+)
+def test_solved_is_what_the_latest_revisit_or_rating_that_could_tell_says(
+    bi: Any, put: Callable[..., None], steps: list[tuple[str, int, bool | None]], expected: bool | None
+) -> None:
+    put(ROUTED, [routed(report("a"))])
+    put(PROGRESS, [step("a", kind, at, solved=solved) for kind, at, solved in steps])
+    assert flag(bi, "solved") is expected
+    assert figures(bi)["solved"] == (int(expected is True), int(expected is not None))
+
+
+def test_of_two_answers_in_one_millisecond_the_greater_progress_id_is_the_latest(
+    bi: Any, put: Callable[..., None]
+) -> None:
+    put(ROUTED, [routed(report("a"))])
+    both = [
+        step("a", "revisit", NOON, solved=True, satisfaction="satisfied", progress_id="B"),
+        step("a", "rate", NOON, solved=False, satisfaction="dissatisfied", progress_id="A"),
+    ]
+    put(PROGRESS, both)
+    assert (flag(bi, "solved"), flag(bi, "satisfaction")) == (True, "satisfied")
+
+
+def test_satisfied_weighs_basic_and_leaves_the_unrated_out(bi: Any, put: Callable[..., None]) -> None:
+    rated = ["satisfied", "basic", "basic", "basic", "dissatisfied", "unrated", None]
+    put(ROUTED, [routed(report(str(n))) for n in range(len(rated))])
+    put(PROGRESS, [step(str(n), "revisit", NOON, satisfaction=answer) for n, answer in enumerate(rated)])
+    assert figures(bi)["satisfied"] == (2.8, 5)
+
+
+def test_a_later_unrated_answer_does_not_hide_a_rating(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a"))])
+    first = step("a", "revisit", NOON, satisfaction="dissatisfied")
+    put(PROGRESS, [first, step("a", "rate", NOON + 1, satisfaction="unrated")])
+    put(PROGRESS, [step("a", "close", NOON + 2, satisfaction="satisfied")])
+    assert figures(bi)["satisfied"] == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("routed_level", "levels", "expected", "highest"),
+    [
+        ("grid", [None], True, "grid"),
+        ("district", [None], False, "district"),
+        (None, [None], False, None),
+        ("district", ["grid"], True, "grid"),
+        ("grid", ["grid", "community"], False, "community"),
+        (None, ["street", "grid"], False, "street"),
+        (None, ["grid", None], True, "grid"),
+    ],
+)
+def test_in_grid_is_a_closed_order_whose_steps_never_went_above_the_grid(
+    bi: Any,
+    put: Callable[..., None],
+    routed_level: str | None,
+    levels: list[str | None],
+    expected: bool,
+    highest: str | None,
+) -> None:
+    put(ROUTED, [routed(report("a"), level=routed_level), routed(report("open"), level="grid")])
+    put(PROGRESS, [step("a", "handle", NOON + n, level=level) for n, level in enumerate(levels)])
+    put(PROGRESS, [step("a", "close", NOON + HOUR)])
+    assert figures(bi)["in_grid"] == (int(expected), 1)
+    found = bi.query("SELECT max_level FROM bi.cases WHERE report_id = 'hotline12345-a'").result_rows
+    assert found == [(highest,)]
+
+
+def test_repeats_are_repeat_joined_and_rebound(bi: Any, put: Callable[..., None]) -> None:
+    relations = ["new", "repeat", "joined", "rebound", "episode"]
+    put(ROUTED, [routed(report(relation), relation=relation) for relation in relations])
+    assert figures(bi)["repeats"] == (3, 5)
+
+
+def test_late_progress_changes_the_figures_of_a_past_day(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a")), routed(report("b"))])
+    assert figures(bi)["closed"] == (0, 2)
+    put(PROGRESS, [step("a", "close", NOON + DAY, solved=None)])
+    assert figures(bi)["closed"] == (1, 2)
+    put(PROGRESS, [step("a", "revisit", NOON + 40 * DAY, solved=False)])
+    assert figures(bi)["solved"] == (0, 1)
+    put(PROGRESS, [step("a", "revisit", NOON + 80 * DAY, solved=True)])
+    assert figures(bi)["solved"] == (1, 1)
+
+
+def test_progress_known_before_its_report_counts_once_the_report_is_there(bi: Any, put: Callable[..., None]) -> None:
+    put(PROGRESS, [step("a", "close", NOON + HOUR)])
+    assert figures(bi)["closed"] == (0, 0)
+    put(ROUTED, [routed(report("a"))])
+    assert figures(bi)["closed"] == (1, 1)
+
+
+def test_the_days_feeds_and_streets_of_the_daily_view_add_up(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a")), routed(report("b", street_code=None)), routed(report("c", feed="wechat"))])
+    put(PROGRESS, [step("a", "close", NOON), step("b", "close", NOON)])
+    rows = bi.query("SELECT feed, street_code, accepted, closed_numerator FROM bi.kpi_daily ORDER BY 1, 2").result_rows
+    assert rows == [("hotline12345", "", 1, 1), ("hotline12345", "370212001", 1, 1), ("wechat", "370212001", 1, 0)]
+
+
+def test_the_profile_sets_weight_hours_and_time_zone(
+    hub: Any, bi: Any, put: Callable[..., None], profile: Profile
+) -> None:
+    put(ROUTED, [routed(report("a", reported_at=local("2025-03-03 00:30")))])
+    put(PROGRESS, [step("a", "dispatch", NOON), step("a", "respond", NOON + 3 * HOUR)])
+    put(PROGRESS, [step("a", "rate", NOON, satisfaction="basic")])
+    assert figures(bi)["responded"] == (1, 1)
+    try:
+        load_dimensions(
+            hub, replace(profile, basic_satisfied_weight=0.8, respond_within_hours=2.5, timezone="Europe/London")
+        )
+        found = figures(bi, date(2025, 3, 2), date(2025, 3, 2))
+        assert (found["satisfied"], found["responded"]) == ((0.8, 1), (0, 1))
+        assert figures(bi)["accepted"] == (0, 0)
+    finally:
+        load_dimensions(hub, profile)

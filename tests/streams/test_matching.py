@@ -1,0 +1,219 @@
+"""Links and decisions: pure, so the tests are."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profiles import Profile
+from schemas.records import Report
+from streams.decide import Decider, Decision, Origin
+from streams.state import KEEP_MS, OffsetSet, PartitionState
+from tests.streams.make import DAY, HOUR, MINUTE, PROFILE, START, UNHURRIED, report
+
+TOPIC = "intake.hotline12345"
+
+
+def play(reports: Iterable[Report], profile: Profile = PROFILE) -> tuple[PartitionState, list[Decision]]:
+    """Decide in order in one partition."""
+    decider, state, decisions = Decider(profile), PartitionState(), []
+    for offset, one in enumerate(reports):
+        decision = decider.decide(state, one, Origin(TOPIC, 0, offset))
+        state.apply(decision.routed)
+        decisions.append(decision)
+    return state, decisions
+
+
+def last(*reports: Report) -> Any:
+    """Decision log record of the last report."""
+    return play(reports)[1][-1].routed
+
+
+def test_a_first_report_is_a_new_matter_of_its_own_id() -> None:
+    routed = last(report(1))
+    assert (routed["relation"], routed["matter_id"], routed["linked_to"]) == ("new", "hotline12345-1", None)
+    assert (routed["score"], routed["reasons"], routed["outcome"]) == (None, [], "routed")
+
+
+def test_the_very_same_message_again_is_a_replay_and_changes_nothing_but_the_offsets() -> None:
+    before, _ = play([report(1)])
+    after, decisions = play([report(1), report(1)])
+    routed = decisions[1].routed
+    assert (routed["outcome"], routed["relation"], routed["linked_to"]) == ("replay", "replay", "hotline12345-1")
+    assert replace(after, decided=before.decided) == before
+
+
+def test_another_content_under_the_same_id_is_a_revision_of_the_same_matter() -> None:
+    reports = [report(1), report(2), report(2, content_hash="other")]
+    assert last(*reports)["relation"] == "revision"
+    assert last(*reports)["matter_id"] == "hotline12345-1"
+    assert last(*reports, report(2))["outcome"] == "replay", "the first content was seen, too"
+
+
+def test_another_person_joins_and_the_same_person_repeats() -> None:
+    joined = last(report(1), report(2, reported_at=START + HOUR))
+    assert (joined["relation"], joined["matter_id"], joined["linked_to"]) == (
+        "joined",
+        "hotline12345-1",
+        "hotline12345-1",
+    )
+    again = last(report(1), report(2, reported_at=START + HOUR, reporter_key="person-1"))
+    assert again["relation"] == "repeat"
+    assert 0 < joined["score"] < again["score"] <= 1
+    assert {"same_kind=1", "same_community=1", "metres=0", "hours=1.0", "text=1.00"} <= set(joined["reasons"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"matter_kind": "garbage"},
+        {"reported_at": START + 169 * HOUR},
+        {"reported_at": START - 169 * HOUR},
+        {"community_code": "370212001002", "lat": None, "lon": None},
+        {"community_code": "370212001002", "lat": 36.112034 + 0.0013},  # 145 m, more than half of 250
+        {"community_code": None, "lat": None, "lon": None},
+        {"lat": 36.112034 + 0.0025},  # 278 m within one community
+        {"confidential": True},
+        {"appeal_type": "consult"},
+        {"appeal_type": "praise"},
+        {"appeal_type": "suggestion"},
+        {"appeal_type": "alarm", "device_id": "camera"},
+    ],
+)
+def test_unlike_reports_are_two_matters_in_either_order(changes: dict[str, Any]) -> None:
+    one, other = report(1), report(2, **changes)
+    assert last(one, other)["relation"] == last(other, one)["relation"] == "new"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reported_at": START + 168 * HOUR},
+        {"community_code": "370212001002", "lat": 36.112034 + 0.0011},  # 122 m over a community's border
+        {"community_code": None, "lon": 120.454731 + 0.0013},  # 117 m, no code
+        {"lat": None, "lon": None},
+        {"lat": 36.112034 + 0.0022},  # 245 m within one community
+    ],
+)
+def test_reports_of_one_place_and_time_are_one_matter_in_either_order(changes: dict[str, Any]) -> None:
+    one, other = report(1), report(2, **changes)
+    assert last(one, other)["relation"] == last(other, one)["relation"] == "joined"
+
+
+def test_partners_are_found_on_every_side_of_a_cell() -> None:
+    spot = {"community_code": None, "lon": 120.45, "lat": 36.114}  # a corner of four cells
+    for east in (-0.001, 0, 0.001):
+        for north in (-0.0007, 0, 0.0007):
+            other = {**spot, "lon": 120.45 + east, "lat": 36.114 + north}
+            assert last(report(1, **spot), report(2, **other))["relation"] == "joined", (east, north)
+
+
+def test_the_same_person_with_the_same_words_repeats_even_under_another_kind() -> None:
+    assert last(report(1), report(2, reporter_key="person-1", matter_kind=""))["relation"] == "repeat"
+    other = report(2, reporter_key="person-1", matter_kind="", title="咨询", content="公园几点开门，门票多少钱")
+    assert last(report(1), other)["relation"] == "new"
+
+
+def test_a_chain_of_reports_does_not_stretch_a_matter_over_its_window() -> None:
+    reports = [report(i, reported_at=START + i * 100 * HOUR) for i in range(3)]
+    assert [d.routed["matter_id"] for d in play(reports)[1]] == ["hotline12345-0", "hotline12345-0", "hotline12345-2"]
+
+
+def alarm(number: int, seconds: float, **changes: Any) -> Report:
+    when = START + round(seconds * 1000)
+    given = {"appeal_type": "alarm", "device_id": "camera-1", "reporter_key": "camera-1", "content": "", **changes}
+    return report(number, reported_at=when, received_at=when, **given)
+
+
+def test_alarms_of_a_camera_are_one_episode_until_it_is_quiet_for_ten_minutes() -> None:
+    seconds = [0, 599, 1199, 1799.5]
+    relations = [d.routed["relation"] for d in play([alarm(i, s) for i, s in enumerate(seconds)])[1]]
+    assert relations == ["new", "episode", "episode", "new"]
+
+
+def test_alarms_join_only_alarms_of_the_same_camera_and_kind() -> None:
+    assert last(alarm(1, 0), alarm(2, 1, device_id="camera-2"))["relation"] == "new"
+    assert last(alarm(1, 0), alarm(2, 1, matter_kind="garbage"))["relation"] == "new"
+    assert last(alarm(1, 0, device_id=None), alarm(2, 1, device_id=None))["relation"] == "new"
+    assert last(report(1), alarm(2, 1))["relation"] == "new"
+    assert last(alarm(1, 0), report(2))["relation"] == "new"
+
+
+def test_the_link_does_not_depend_on_the_order_in_which_the_known_reports_came() -> None:
+    known = [report(i, reported_at=START + i * 30 * HOUR, content="音乐" * i) for i in (1, 2, 3)]
+    new = report(9, reported_at=START + 70 * HOUR, reporter_key="person-2")
+    answers = [last(*order, new) for order in permutations(known)]
+    assert {a["linked_to"] for a in answers} == {"hotline12345-2"}
+    assert len({(a["relation"], a["score"], *a["reasons"]) for a in answers}) == 1
+
+
+def test_of_equal_partners_the_earliest_is_linked_to_then_the_smallest_id() -> None:
+    twins = [report(i, content="", title="") for i in (3, 1, 2)]
+    assert last(*twins, report(9, content="", title=""))["linked_to"] == "hotline12345-1"
+
+
+def test_a_fifth_person_raises_one_mass_appeal_with_the_same_id_each_time() -> None:
+    reports = [report(i, reported_at=START + i * MINUTE) for i in range(8)]
+    alerts = [(i, d.alert) for i, d in enumerate(play(reports)[1]) if d.alert]
+    [(at, alert)] = alerts
+    assert at == PROFILE.mass_appeal_persons - 1
+    assert (alert["subject"], alert["value"], alert["threshold"]) == ("hotline12345-0", 5.0, 5.0)
+    assert alert["report_ids"] == [f"hotline12345-{i}" for i in range(5)]
+    assert alert["raised_at"] == START + 4 * MINUTE
+    assert [d.alert for d in play(reports)[1] if d.alert] == [alert]
+
+
+def test_one_person_repeating_never_makes_a_mass_appeal() -> None:
+    assert not any(d.alert for d in play([report(i, reporter_key="one") for i in range(20)])[1])
+
+
+def test_reports_older_than_a_hundred_days_of_event_time_are_forgotten_entirely() -> None:
+    old = [report(i, matter_kind=k) for i, k in enumerate(("noise", "garbage", "heating"))]
+    late = START + KEEP_MS + HOUR
+    state, _ = play([*old, report(9, reported_at=late, received_at=late)])
+    assert set(state.reports) == set(state.matters) == {"hotline12345-9"}
+    assert {r for entries in state.blocks.values() for _, r in entries} == {"hotline12345-9"}
+
+
+def test_a_clock_that_runs_ahead_does_not_make_the_partition_forget() -> None:
+    state, _ = play([report(1), report(2, reported_at=START + 1000 * DAY)])
+    assert set(state.reports) == {"hotline12345-1", "hotline12345-2"}
+
+
+@UNHURRIED
+@given(st.lists(st.integers(0, 30)))
+def test_an_offset_set_holds_what_was_added_in_as_few_ranges_as_can_be(offsets: list[int]) -> None:
+    found = OffsetSet()
+    for offset in offsets:
+        found.add(offset)
+    assert [n for n in range(-1, 32) if n in found] == sorted(set(offsets))
+    assert len(found._ranges) == len({n for n in offsets if n + 1 not in offsets})
+
+
+@settings(UNHURRIED, max_examples=25)
+@given(st.integers(0, 2**32))
+def test_made_up_matters_apart_in_time_or_place_or_kind_are_linked_exactly(seed: int) -> None:
+    rnd = random.Random(seed)  # noqa: S311
+    communities = rnd.sample(sorted(PROFILE.communities), 4)
+    reports, truth = [], {}
+    for kind in rnd.sample(sorted(PROFILE.matters), 3):
+        window = round(PROFILE.matters[kind].window_hours * HOUR)
+        for community in communities:
+            begin = START
+            for _ in range(3):
+                for _ in range(rnd.randint(1, 4)):
+                    one = report(len(reports), matter_kind=kind, community_code=community, lon=None, lat=None)
+                    when = begin + rnd.randint(0, window)
+                    reports.append(
+                        {**one, "reported_at": when, "received_at": when, "content": rnd.choice("甲乙丙丁") * 9}
+                    )
+                    truth[one["report_id"]] = (kind, community, begin)
+                begin += 2 * window + 3 * DAY
+    rnd.shuffle(reports)
+    matters = {d.routed["report"]["report_id"]: d.routed["matter_id"] for d in play(reports)[1]}  # type: ignore[arg-type]
+    assert all((matters[a] == matters[b]) == (truth[a] == truth[b]) for a in truth for b in truth)

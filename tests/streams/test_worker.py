@@ -1,0 +1,206 @@
+"""The worker on a real broker: nothing lost, nothing decided differently, nothing committed too early."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hub.kafka_embedded import EmbeddedKafka
+from schemas import topics
+from streams.process import WorkerError
+from streams.worker import Engine, WorkerConfig
+from tests.streams.conftest import INTAKE, PARTITIONS, Hub, Worker, wait_for
+from tests.streams.make import CODEC, FEEDS, MINUTE, PROFILE, START, Record, records, report
+
+pytestmark = pytest.mark.kafka
+
+
+def payloads(feed: str, partition: int, count: int, first: int = 0) -> list[bytes]:
+    """Distinct reports; every fifth repeats the one before it."""
+    return [
+        CODEC.encode(
+            "report",
+            report(
+                f"{feed}-{partition}-{i}",
+                feed=feed,
+                reported_at=START + i * MINUTE,
+                received_at=START + i * MINUTE,
+                reporter_key=f"{feed}-{partition}-{i - (i % 5 == 4)}",
+                community_code=f"3702120010{i // 5 % 90:02}",
+                lon=None,
+                lat=None,
+            ),
+        )
+        for i in range(first, first + count)
+    ]
+
+
+def fill(hub: Hub, count: int, first: int = 0) -> int:
+    """`count` records in each partition of each intake topic; returns how many in all."""
+    for topic in INTAKE:
+        for partition in range(PARTITIONS):
+            hub.send(topic, partition, payloads(topics.feed_of(topic), partition, count, first))
+    return count * len(INTAKE) * PARTITIONS
+
+
+@pytest.mark.parametrize("driver", ["batch", "kafka"])
+def test_every_record_is_decided_once_and_committed(hub: Hub, start: Callable[..., Worker], driver: str) -> None:
+    total = fill(hub, 300)
+    worker = start(driver=driver)
+    wait_for(worker.ready, what="partitions")
+    wait_for(lambda: hub.lag(worker.group) == 0, what="lag 0")
+    decided = hub.decided_offsets()
+    assert (len(decided), set(decided.values())) == (total, {1})
+    for message in hub.read(topics.ROUTED):
+        decision = CODEC.routed_report(message.value())
+        assert message.partition() == decision["intake_partition"], "the log's partition is the record's"
+        assert message.key() == decision["report"]["place_key"].encode()
+        assert (decision["relation"] == "repeat") == (int(decision["report"]["upstream_id"].split("-")[-1]) % 5 == 4)
+    assert f'zhishu_decided_reports_total{{feed="wechat"}} {total // 2}.0' in worker.get("/metrics")[1]
+    assert worker.stop() == 0, "a stop by SIGTERM is no error"
+
+
+def test_killed_workers_lose_nothing_and_decide_nothing_twice(hub: Hub, start: Callable[..., Worker]) -> None:
+    total = fill(hub, 900)
+    worker = start(chunk_records=50)
+    for kill in range(2):
+        before = hub.routed_count()
+        wait_for(lambda seen=before: hub.routed_count() > seen + 300, what="progress")
+        worker.kill()
+        assert hub.routed_count() < total, f"kill {kill} came when all was done: send more"
+        worker = start(chunk_records=50)
+    wait_for(lambda: hub.lag(worker.group) == 0, what="lag 0")
+    decided = hub.decided_offsets()
+    assert (len(decided), set(decided.values())) == (total, {1})
+
+
+def test_two_workers_share_whole_partition_numbers_and_one_takes_over_when_the_other_is_killed(
+    hub: Hub, start: Callable[..., Worker]
+) -> None:
+    total = fill(hub, 500)
+    first = start("first", chunk_records=50, session_timeout_s=6)
+    wait_for(lambda: hub.routed_count() > 200, what="progress")
+    second = start("second", chunk_records=50, session_timeout_s=6)
+    shares = wait_for(lambda: (found := hub.assignments(first.group)) and len(found) == 2 and all(found) and found)
+    for share in shares:
+        numbers = {number for _, number in share}
+        assert share == {(topic, number) for topic in INTAKE for number in numbers}
+    assert first.process.poll() is None, "a worker ends itself when it is given a part of a partition number"
+    wait_for(second.ready, what="partitions of the second")
+    total += fill(hub, 300, first=500)
+    second.kill()
+    wait_for(lambda: hub.lag(first.group) == 0, what="lag 0")
+    assert len(hub.decided_offsets()) == total
+    matters = {d["report"]["report_id"]: d["matter_id"] for d in hub.decisions()}
+    assert all(
+        matters[f"hotline12345-wechat-{p}-4"] == matters[f"hotline12345-wechat-{p}-3"] for p in range(PARTITIONS)
+    )
+
+
+def test_poison_becomes_dead_letters_and_stops_nothing(hub: Hub, start: Callable[..., Worker]) -> None:
+    good = payloads("wechat", 0, 4)
+    poison = [b"no avro", b"\0\0\0\0\1\xff\xff", b""]
+    hub.send("intake.wechat", 1, [good[0], poison[0], good[1], poison[1], good[2], poison[2], good[3]])
+    worker = start()
+    wait_for(lambda: hub.lag(worker.group) == 0, what="lag 0")
+    letters = [CODEC.dead_letter(m.value()) for m in hub.read(topics.DEADLETTER)]
+    assert {d["origin_offset"]: d["original"] for d in letters} == {1: poison[0], 3: poison[1], 5: poison[2]}
+    assert [d["intake_offset"] for d in hub.decisions()] == [0, 2, 4, 6]
+
+
+def test_aborted_transactions_are_not_decided_and_markers_leave_no_lag(hub: Hub, start: Callable[..., Worker]) -> None:
+    producer = hub.transactional_producer()
+    for number, payload in enumerate(payloads("wechat", 0, 4)):
+        producer.begin_transaction()
+        producer.produce("intake.wechat", payload, b"k", 2)
+        if number == 2:
+            producer.flush()
+            producer.abort_transaction()
+        else:
+            producer.commit_transaction()
+    worker = start()
+    wait_for(lambda: hub.lag(worker.group) == 0, what="lag 0 past the last marker")
+    assert [d["report"]["upstream_id"] for d in hub.decisions()] == [f"wechat-0-{n}" for n in (0, 1, 3)]
+
+
+def test_a_broker_that_dies_and_comes_back_costs_nothing(
+    hub: Hub, kafka: EmbeddedKafka, start: Callable[..., Worker]
+) -> None:
+    total = fill(hub, 600)
+    worker = start(chunk_records=50)
+    wait_for(lambda: hub.routed_count() > 200, what="progress")
+    kafka.kill()
+    kafka.start()
+    total += fill(hub, 50, first=600)
+    wait_for(lambda: hub.lag(worker.group) == 0, 90, what="lag 0")
+    decided = hub.decided_offsets()
+    assert (len(decided), set(decided.values())) == (total, {1})
+    assert worker.process.poll() is None
+
+
+@pytest.mark.parametrize("fault", ["decide", "commit"])
+def test_an_unknown_error_ends_the_process_with_nothing_committed(
+    hub: Hub, start: Callable[..., Worker], fault: str
+) -> None:
+    total = fill(hub, 5)
+    worker = start(fault=fault)
+    assert worker.process.wait(60) == 1
+    assert hub.lag(worker.group) == total
+    assert "LookupError" in worker.log.read_text()
+    assert fault == "commit" or "13800000000" not in worker.log.read_text()
+
+
+def test_a_missing_topic_is_named_before_anything_starts(hub: Hub, start: Callable[..., Worker]) -> None:
+    hub.admin.delete_topics([topics.ALERTS])[topics.ALERTS].result()
+    worker = start()
+    assert worker.process.wait(60) == 1
+    assert "topics alerts are missing" in worker.log.read_text()
+
+
+# -- the engine alone, in this process -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(hub: Hub, tmp_path: Path) -> WorkerConfig:
+    channels = {name: channel for name, channel in PROFILE.channels.items() if channel.feed in FEEDS}
+    return WorkerConfig(hub.bootstrap, replace(PROFILE, channels=channels), CODEC, tmp_path)
+
+
+def engine(config: WorkerConfig) -> Engine:
+    made = Engine(config)
+    made.assign([(topic, 0) for topic in INTAKE])
+    return made
+
+
+def of_wechat(*numbers: int, first: int = 0) -> list[Record]:
+    return records([report(n, feed="wechat", reported_at=START + n * MINUTE) for n in numbers], first)
+
+
+def test_a_worker_that_slept_through_a_rebalance_does_not_spoil_the_state_of_the_next(
+    hub: Hub, config: WorkerConfig
+) -> None:
+    """Two engines believe they have partition 0: the one whose write comes second reads the log anew."""
+    one, other = engine(config), engine(config)
+    assert one.handle("intake.wechat", 0, of_wechat(1))
+    assert other.handle("intake.wechat", 0, of_wechat(2, first=1))
+    assert one.handle("intake.wechat", 0, of_wechat(3, first=2)), "written after another's: the log is read anew"
+    assert one.handle("intake.wechat", 0, of_wechat(2, first=3))
+    assert [d["relation"] for d in hub.decisions()] == ["new", "joined", "joined", "replay"]
+
+
+def test_a_partition_that_was_away_is_brought_up_to_the_end_of_the_log(hub: Hub, config: WorkerConfig) -> None:
+    one, other = engine(config), engine(config)
+    assert one.handle("intake.wechat", 0, of_wechat(1))
+    assert other.handle("intake.wechat", 0, of_wechat(2, first=1))
+    one.assign([])
+    assert not one.handle("intake.wechat", 0, of_wechat(2, first=1))
+    one.assign([(topic, 0) for topic in INTAKE])
+    assert one.handle("intake.wechat", 0, of_wechat(2, first=1)), "it has its outcome: nothing is written"
+    assert one.handle("intake.wechat", 0, of_wechat(2, first=2))
+    assert [d["outcome"] for d in hub.decisions()] == ["routed", "routed", "replay"]
+
+
+def test_a_part_of_a_partition_number_is_refused(config: WorkerConfig) -> None:
+    with pytest.raises(WorkerError, match=r"\[0\] were assigned without some of their intake topics"):
+        Engine(config).assign([("intake.wechat", 0), *((topic, 1) for topic in INTAKE)])
