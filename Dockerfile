@@ -18,6 +18,7 @@ COPY connectors /app/connectors
 COPY streams /app/streams
 COPY sinks /app/sinks
 COPY hub /app/hub
+COPY bench /app/bench
 # Editable: schemas, migrations and rules are read from beside the modules.
 RUN pip install --no-build-isolation --no-deps --editable /app \
     && pip uninstall --yes setuptools wheel \

@@ -21,7 +21,7 @@ from schemas.topics import intake_topic
 
 _BASE_REPORTS: Final = 5_000
 #: Each repetition lies beyond the matching state's horizon, so that it is new reports and not one long chain of repeats.
-_SHIFT_MS: Final = 400 * 24 * 3600 * 1000
+_SHIFT_MS: Final = 450 * 24 * 3600 * 1000
 _NOW_MS: Final = 4_100_000_000_000
 
 

@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 from schemas.records import Report, RoutedReport
 
 _DAY_MS: Final = 24 * 3600 * 1000
-#: A report is forgotten when it is so much older than the newest event time of its partition: longer than any window.
-KEEP_MS: Final = 100 * _DAY_MS
+#: A report is forgotten when it is so much older than the newest event time of its partition: as long as `routed` is kept
+#: (schemas.topics). Much less would let a feed that is caught up first, after an outage, push out what the others still need.
+KEEP_MS: Final = 400 * _DAY_MS
 #: Side of a cell of the location index, degrees. Partners are looked for within half a side of a report: 333 m of latitude,
 #: 250 m or more of longitude up to 41 degrees north. A profile's radius_m / 2 must lie within that.
 CELL_DEGREES: Final = 0.006
