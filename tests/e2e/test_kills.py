@@ -3,23 +3,25 @@
 import os
 import signal
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
-from hub.sample_year import PlayRecord, play_year
+from hub.sample_year import play_year
 from hub.settings import DEMO_PROFILE
 from hub.up import Hub
 from profiles import load_profile
 from profiles.sample import write_sample
 from schemas.topics import ALERTS, PROGRESS
-from tests.e2e.hubs import Background, query, settle, start, url, wait_until
+from tests.e2e.hubs import query, settle, start, url, wait_until
 
 pytestmark = pytest.mark.e2e
 REPORTS = 1_500
 
 
-def links(hub: Hub) -> set[tuple[frozenset[str], ...] | frozenset[str]]:
+def links(hub: Hub) -> set[frozenset[str]]:
     """The matters as sets of report ids: free of which report of a matter came first."""
     found: dict[str, set[str]] = defaultdict(set)
     for matter, report in query(hub, "SELECT matter_id, report_id FROM hub.routed FINAL WHERE outcome = 'routed'"):
@@ -40,20 +42,38 @@ def totals(hub: Hub) -> dict[str, tuple[int, int]]:
     }
 
 
-def play(hub: Hub, sample: Path) -> int:
-    """Plays the sample through the five real intakes; messages acknowledged."""
+def play(hub: Hub, sample: Path, on_progress: Callable[[int], None] = lambda _: None) -> int:
+    """Plays the sample through the five real intakes; messages acknowledged. `on_progress` gets each step's messages."""
     answers, _ = play_year(
-        url(hub), hub.profile, hub.secrets, hub.settings.data_dir, sample, lambda *_: None, lambda *_: None
+        url(hub),
+        hub.profile,
+        hub.secrets,
+        hub.settings.data_dir,
+        sample,
+        lambda *_: None,
+        lambda _, messages: on_progress(messages),
     )
     assert answers.refused == 0, answers.reasons
     return answers.accepted
 
 
-def kill(hub: Hub, role: str) -> None:
-    """SIGKILL, and proof that it happened: the pid is gone and the supervisor starts another."""
-    old = hub.pids()[role]
-    os.kill(old, signal.SIGKILL)
-    wait_until(lambda: hub.pids().get(role) not in (None, old), f"the {role} is started again")
+class Killer:
+    """Sends SIGKILL to each role at its share of the stream, from within the stream: it goes on while the part is away."""
+
+    def __init__(self, hub: Hub, messages: int, plan: list[tuple[float, str]]) -> None:
+        self._hub = hub
+        self._messages = messages
+        self._plan = plan
+        self._played = 0
+        self.killed: dict[str, int] = {}
+
+    def step(self, messages: int) -> None:
+        """Counts what was played, and kills when it is time."""
+        self._played += messages
+        while self._plan and self._played >= self._plan[0][0] * self._messages:
+            _, role = self._plan.pop(0)
+            self.killed[role] = self._hub.pids()[role]
+            os.kill(self.killed[role], signal.SIGKILL)
 
 
 def test_kills_in_mid_stream_lose_nothing_double_nothing_and_change_no_link(tmp_path: Path) -> None:
@@ -66,21 +86,14 @@ def test_kills_in_mid_stream_lose_nothing_double_nothing_and_change_no_link(tmp_
         expected_links, expected_totals = links(calm), totals(calm)
 
     with start(tmp_path / "storm") as hub:
-        stream = Background(lambda: play(hub, sample))
-        stream.start()
-        total = accepted
-        record = hub.settings.data_dir
-
-        def played() -> int:
-            return sum(PlayRecord(record).done.values())
-
-        for share, role in ((0.2, "worker"), (0.4, "sink"), (0.6, "kafka")):
+        killer = Killer(hub, accepted, [(0.2, "worker"), (0.4, "sink"), (0.6, "kafka")])
+        assert play(hub, sample, killer.step) >= accepted
+        assert set(killer.killed) == {"worker", "sink", "kafka"}  # they really happened, in mid-stream
+        for role, pid in killer.killed.items():
+            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
             wait_until(
-                lambda share=share: played() >= share * total or not stream.is_alive(), f"{share:.0%} played", 300
+                lambda role=role, pid=pid: hub.pids().get(role) not in (None, pid), f"the {role} is started again"
             )
-            assert stream.is_alive(), f"the stream ended before the {role} was killed: the kill would prove nothing"
-            kill(hub, role)
-        assert stream.finish(600) >= accepted
         account = settle(hub, 240)
 
         assert account.good
