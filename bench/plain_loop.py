@@ -1,6 +1,7 @@
 """The worker's work in a plain confluent-kafka loop: what Faust costs is the difference to this. `python -m bench.plain_loop`."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class Taken:
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 def main() -> None:

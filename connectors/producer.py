@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -64,11 +64,19 @@ class KafkaSink:
     """An idempotent librdkafka producer with `acks=all` behind one polling thread.
 
     bootstrap: servers as host:port,host:port. timeout_s: bound for an acknowledgement. settings: further librdkafka
-    settings (security, for example); those that keep a promise of this class can't be changed.
+    settings (security, for example); those that keep a promise of this class can't be changed. on_fatal: called
+    when the producer must be made anew.
     """
 
-    def __init__(self, bootstrap: str, timeout_s: float = 10.0, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        timeout_s: float = 10.0,
+        settings: Mapping[str, Any] | None = None,
+        on_fatal: Callable[[], None] = lambda: None,
+    ) -> None:
         self._timeout_s = timeout_s
+        self._on_fatal = on_fatal
         self._fatal: str | None = None
         self._producer = Producer(
             {
@@ -98,6 +106,7 @@ class KafkaSink:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal = error.name()
+            self._on_fatal()
         _log.warning("Kafka: %s", error.name())
 
     async def send(self, records: Sequence[KafkaRecord]) -> None:

@@ -21,11 +21,10 @@ from hub.secrets import Secrets
 from profiles import Profile
 from schemas.codec import Codec
 from schemas.records import DeadLetter
-from schemas.topics import DEADLETTER
+from schemas.topics import DEADLETTER, REPLAY_HEADER
 
 #: Consumer group whose committed offsets say which letters were replayed already.
 GROUP: Final = "deadletter-replay"
-REPLAY_HEADER: Final = "replay-count"
 
 
 class ReplayError(RuntimeError):

@@ -1,5 +1,7 @@
 """The four processes, put together from settings, profile and secrets."""
 
+import os
+import signal
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +18,7 @@ from hub.settings import Settings
 from monitoring import metrics
 from monitoring.screen import server as screen_server
 from monitoring.screen.brain import ClickHouseBrain
-from profiles import load_profile
+from profiles import Profile, load_profile
 from schemas.codec import Codec
 from schemas.endpoint import registry_routes
 from schemas.registry import open_registry
@@ -27,10 +29,15 @@ from streams.worker import WorkerConfig, run_worker
 
 #: Grace for requests under way when a process is told to stop.
 _SHUTDOWN_S: Final = 5.0
+#: Seconds before the screen says that ClickHouse does not answer.
+_SCREEN_PATIENCE_S: Final = 10
 
 
-def _announce(role: str) -> None:
-    metrics.BUILD.labels(version=version("zhishu"), role=role).set(1)
+def _profile(settings: Settings, role: str) -> Profile:
+    """The profile, with the process's counters made ready for its feeds."""
+    profile = load_profile(settings.profile)
+    metrics.expose(role, version("zhishu"), profile.feeds())
+    return profile
 
 
 def _serve(app: web.Application, host: str, port: int) -> None:
@@ -40,13 +47,14 @@ def _serve(app: web.Application, host: str, port: int) -> None:
 
 def run_gateway(settings: Settings) -> None:
     """`zhishu gateway`."""
-    _announce("gateway")
+    profile = _profile(settings, "gateway")
     secrets = load_secrets(settings.secrets_file)
     privacy = Privacy(secrets.reporter_key, secrets.seal_key, secrets.seal_key_id)
     codec = Codec(open_registry(settings.registry_url))
-    with KafkaSink(kafka_bootstrap(settings)) as sink:
+    # A producer that is broken for good ends the process as SIGTERM does; whoever supervises it starts another.
+    with KafkaSink(kafka_bootstrap(settings), on_fatal=lambda: os.kill(os.getpid(), signal.SIGTERM)) as sink:
         app = make_app(
-            load_profile(settings.profile),
+            profile,
             secrets.channels,
             privacy,
             sink,
@@ -59,13 +67,13 @@ def run_gateway(settings: Settings) -> None:
 
 def start_worker(settings: Settings) -> None:
     """`zhishu worker`."""
-    _announce("worker")
+    profile = _profile(settings, "worker")
     data_dir = Path(settings.data_dir) / "worker" / settings.instance
     data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder only
     run_worker(
         WorkerConfig(
             bootstrap=kafka_bootstrap(settings),
-            profile=load_profile(settings.profile),
+            profile=profile,
             codec=Codec(open_registry(settings.registry_url)),
             data_dir=data_dir,
             instance_id=f"worker-{settings.instance}",
@@ -78,12 +86,12 @@ def start_worker(settings: Settings) -> None:
 
 def start_sink(settings: Settings) -> None:
     """`zhishu sink`."""
-    _announce("sink")
+    profile = _profile(settings, "sink")
     run_sink(
         SinkConfig(
             bootstrap=kafka_bootstrap(settings),
             clickhouse_url=clickhouse_url(settings),
-            profile=load_profile(settings.profile),
+            profile=profile,
             registry_url=settings.registry_url,
             instance=f"sink-{settings.instance}",
             host=settings.http_host,
@@ -94,9 +102,8 @@ def start_sink(settings: Settings) -> None:
 
 def run_screen(settings: Settings) -> None:
     """`zhishu screen`."""
-    _announce("screen")
-    profile = load_profile(settings.profile)
+    profile = _profile(settings, "screen")
     url = clickhouse_url(settings)
-    brain = ClickHouseBrain(lambda: open_clickhouse(url), headline, profile.timezone)
+    brain = ClickHouseBrain(lambda: open_clickhouse(url, _SCREEN_PATIENCE_S), headline, profile.timezone)
     app = screen_server.make_app(brain, screen_server.Deployment.of(profile))
     _serve(app, settings.http_host, settings.screen_port)

@@ -4,7 +4,11 @@ Names are `zhishu_<name>_<unit>[_total]` in base units. Labels are bounded: a fe
 never an id, an address or a text.
 """
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from schemas.reasons import REASON_CODES
 
 #: From a few milliseconds (one hop) to an hour (catching up after an outage).
 _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
@@ -49,3 +53,20 @@ SOURCE_TO_ROW = Histogram(
 OVERDUE = Gauge("zhishu_overdue_cases", "Open cases past their due time")
 OPEN = Gauge("zhishu_open_cases", "Cases routed and not yet closed")
 BUILD = Gauge("zhishu_build_info", "1, labelled with the version and the process's role", ["version", "role"])
+
+
+def expose(role: str, version: str, feeds: Iterable[str]) -> None:
+    """Creates a process's counters at 0: `increase()` in a rule can't see the first value of a series that appears later."""
+    BUILD.labels(version=version, role=role).set(1)
+    stage = {"gateway": "connector", "worker": "worker", "sink": "sink"}.get(role)
+    for feed in feeds:
+        if stage:
+            for reason in REASON_CODES:
+                DEAD_LETTERED.labels(feed, stage, reason)
+        if role == "gateway":
+            for reason in REASON_CODES:
+                REFUSED.labels(feed, reason)
+        if role == "worker":
+            DECIDED.labels(feed)
+            for reason in ("no_kind", "no_row"):
+                MANUAL.labels(feed, reason)

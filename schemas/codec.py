@@ -48,7 +48,7 @@ class Codec:
         self._newest: dict[Subject, _Parsed] = {s: parse(schema(s)) for s in SUBJECTS}
         self._headers: dict[Subject, bytes] = {}
         self._names = {registered_name(s): s for s in SUBJECTS}
-        self._writers: dict[int, tuple[Subject, _Parsed]] = {}
+        self._readers: dict[int, tuple[Subject, _Parsed, _Parsed]] = {}
 
     def header(self, subject: Subject) -> bytes:
         """The five bytes before every record of this subject that is written now."""
@@ -70,11 +70,11 @@ class Codec:
                 "bad_wire_format", "the value does not begin with the Confluent header (byte 0, schema id)"
             )
         number = _HEADER.unpack_from(data)[1]
-        subject, writer = self._writer(number)
+        subject, writer, reader = self._reader(number)
         stream = BytesIO(data)
         stream.seek(_HEADER.size)
         try:
-            record = fastavro.schemaless_reader(stream, writer, self._newest[subject])
+            record = fastavro.schemaless_reader(stream, writer, reader)
         # fastavro raises whatever the bytes happen to trip over: EOFError, UnicodeDecodeError, IndexError, struct.error...
         except Exception as error:
             raise DecodeError(
@@ -84,8 +84,9 @@ class Codec:
             raise DecodeError("bad_record", f"the value goes on after the record of schema {number}")
         return subject, cast(AnyRecord, record)
 
-    def _writer(self, number: int) -> tuple[Subject, _Parsed]:
-        if number not in self._writers:
+    def _reader(self, number: int) -> tuple[Subject, _Parsed, _Parsed]:
+        """Subject, writer's schema, and the newest to resolve it to: None where that is the writer's own, which is faster."""
+        if number not in self._readers:
             try:
                 body = self._registry.schema_for(number)
             except UnknownSchemaError as error:
@@ -93,8 +94,10 @@ class Codec:
             name = f"{body.get('namespace', '')}.{body.get('name', '')}"
             if name not in self._names:
                 raise DecodeError("unknown_schema", f"schema {number} is not one of the hub's records")
-            self._writers[number] = self._names[name], parse(body)
-        return self._writers[number]
+            subject = self._names[name]
+            reader = None if body == schema(subject) else self._newest[subject]
+            self._readers[number] = subject, parse(body), reader
+        return self._readers[number]
 
     def _decode_as(self, subject: Subject, data: bytes) -> AnyRecord:
         found, record = self.decode(data)

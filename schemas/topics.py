@@ -10,12 +10,18 @@ ROUTED: Final = "routed"
 ALERTS: Final = "alerts"
 DEADLETTER: Final = "deadletter"
 
+#: Header of a record that was dead-lettered and is played again: how often, as digits.
+REPLAY_HEADER: Final = "replay-count"
+
 #: Every intake topic and `routed` have this many, so that reports of one place meet in one partition whatever their channel.
 INTAKE_PARTITIONS: Final = 12
 
 _DAY_MS: Final = 24 * 3600 * 1000
 #: `routed` is what a worker rebuilds its state from and the sink may re-read: keep it longer than any matching window.
 _RETENTION_MS: Final = 400 * _DAY_MS
+_KEPT: Final = {"retention.ms": str(_RETENTION_MS)}
+#: A decision and a dead letter hold a whole record of another topic, which may be 1 MiB by itself.
+_WRAPPING: Final = {"max.message.bytes": str(2 * 1024 * 1024)}
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class TopicSpec:
 
     name: str
     partitions: int
-    config: dict[str, str] = field(default_factory=lambda: {"retention.ms": str(_RETENTION_MS)})
+    config: dict[str, str] = field(default_factory=lambda: dict(_KEPT))
 
 
 def intake_topic(feed: str) -> str:
@@ -41,8 +47,8 @@ def all_topics(feeds: Iterable[str]) -> list[TopicSpec]:
     """Every topic of a deployment with these feeds."""
     return [
         *(TopicSpec(intake_topic(feed), INTAKE_PARTITIONS) for feed in sorted(feeds)),
-        TopicSpec(ROUTED, INTAKE_PARTITIONS),
+        TopicSpec(ROUTED, INTAKE_PARTITIONS, _KEPT | _WRAPPING),
         TopicSpec(PROGRESS, INTAKE_PARTITIONS),
         TopicSpec(ALERTS, 3),
-        TopicSpec(DEADLETTER, 3),
+        TopicSpec(DEADLETTER, 3, _KEPT | _WRAPPING),
     ]

@@ -83,10 +83,10 @@ class SinkConfig:
     port: int | None = None
 
 
-def open_clickhouse(url: str) -> Any:
-    """A clickhouse-connect client without a session, for one thread."""
+def open_clickhouse(url: str, timeout: int = _INSERT_TIMEOUT) -> Any:
+    """A clickhouse-connect client without a session, for one thread; an answer may take `timeout` seconds."""
     return clickhouse_connect.get_client(
-        dsn=url, autogenerate_session_id=False, connect_timeout=5, send_receive_timeout=_INSERT_TIMEOUT
+        dsn=url, autogenerate_session_id=False, connect_timeout=5, send_receive_timeout=timeout
     )
 
 

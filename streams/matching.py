@@ -12,7 +12,7 @@ from typing import Final
 from rapidfuzz.fuzz import ratio
 
 from profiles import Matter as MatterLimits
-from streams.state import Facts, Known, PartitionState, partner_blocks
+from streams.state import Facts, Known, Matter, PartitionState, partner_blocks
 
 _MINUTE_MS: Final = 60 * 1000
 _HOUR_MS: Final = 60 * _MINUTE_MS
@@ -21,6 +21,10 @@ EPISODE_MS: Final = 10 * _MINUTE_MS
 #: Limits where the kind of matter is unknown.
 DEFAULT_WINDOW_HOURS: Final = 72.0
 DEFAULT_RADIUS_M: Final = 250.0
+#: Window of two reports that both tell no place: words are all they share, and such petitions are repeated for months.
+PLACELESS_WINDOW_HOURS: Final = 60 * 24.0
+#: Two reports of one person that tell no place are one matter from this likeness on; of two persons, from SAME_WORDS on.
+PLACELESS_SAME_PERSON: Final = 0.6
 #: Two reports of one person with unlike or unknown kinds are one matter from this likeness of their texts on.
 SAME_WORDS: Final = 0.85
 
@@ -73,8 +77,12 @@ def _window_ms(limits: Mapping[str, MatterLimits], kind: str) -> int:
     return round((limits[kind].window_hours if kind in limits else DEFAULT_WINDOW_HOURS) * _HOUR_MS)
 
 
+def _placeless(facts: Facts) -> bool:
+    return facts.community_code is None and facts.lon is None
+
+
 def _candidates(state: PartitionState, facts: Facts, limits: Mapping[str, MatterLimits]) -> Iterable[Known]:
-    window = _window_ms(limits, facts.matter_kind)
+    window = round(PLACELESS_WINDOW_HOURS * _HOUR_MS) if _placeless(facts) else _window_ms(limits, facts.matter_kind)
     found: dict[str, Known] = {}
     for block in partner_blocks(facts):
         for known in state.near(block, facts.reported_at - window, facts.reported_at + window):
@@ -84,6 +92,8 @@ def _candidates(state: PartitionState, facts: Facts, limits: Mapping[str, Matter
 
 def _link(state: PartitionState, facts: Facts, known: Known, limits: Mapping[str, MatterLimits]) -> Link | None:
     other, matter = known.facts, state.matters[known.matter_id]
+    if _placeless(facts) and _placeless(other):
+        return _link_by_words(facts, known, matter)
     window = _window_ms(limits, matter.kind)
     if max(matter.last_at - facts.reported_at, facts.reported_at - matter.first_at) > window:
         return None
@@ -118,3 +128,20 @@ def _link(state: PartitionState, facts: Facts, known: Known, limits: Mapping[str
     reasons += [f"hours={apart / _HOUR_MS:.1f}", f"text={text:.2f}"]
     own = facts.reporter_key is not None and facts.reporter_key in matter.reporters
     return Link(known, "repeat" if own else "joined", round(score, 6), tuple(reasons))
+
+
+def _link_by_words(facts: Facts, known: Known, matter: Matter) -> Link | None:
+    """The link of two reports that both tell no place: the texts must be alike, more so when two persons told them."""
+    other = known.facts
+    window = round(PLACELESS_WINDOW_HOURS * _HOUR_MS)
+    if max(matter.last_at - facts.reported_at, facts.reported_at - matter.first_at) > window:
+        return None
+    same_reporter = facts.reporter_key is not None and facts.reporter_key == other.reporter_key
+    text = ratio(facts.text, other.text) / 100 if facts.text and other.text else 0.0
+    if text < (PLACELESS_SAME_PERSON if same_reporter else SAME_WORDS):
+        return None
+    apart = abs(facts.reported_at - other.reported_at)
+    own = facts.reporter_key is not None and facts.reporter_key in matter.reporters
+    score = 0.8 * text + 0.1 * same_reporter + 0.1 * (1.0 - apart / window)
+    reasons = (f"same_reporter={same_reporter:d}", "no_place=1", f"hours={apart / _HOUR_MS:.1f}", f"text={text:.2f}")
+    return Link(known, "repeat" if own else "joined", round(score, 6), reasons)

@@ -25,6 +25,8 @@ CELL_DEGREES: Final = 0.006
 BLOCK_LIMIT: Final = 64
 #: Characters of title and content that are compared.
 TEXT_LIMIT: Final = 200
+#: First characters of the words under which a report without a place is looked up.
+WORDS_KEY: Final = 12
 #: Appeals of these kinds ask nothing that two people could ask together (咨询 表扬 建议).
 _SOLITARY: Final = frozenset({"consult", "praise", "suggestion"})
 _NOT_WORD: Final = re.compile(r"[\W_]+")
@@ -50,7 +52,6 @@ class Facts(NamedTuple):
 
 def facts_of(report: Report) -> Facts:
     """Facts of a report; no blocks when it never joins others (confidential, consult, praise, suggestion)."""
-    title, content = report["title"], report["content"]
     alarm = report["appeal_type"] == "alarm"
     return Facts(
         report_id=report["report_id"],
@@ -60,10 +61,14 @@ def facts_of(report: Report) -> Facts:
         community_code=report["community_code"],
         lon=report["lon"],
         lat=report["lat"],
-        text="" if alarm else _NOT_WORD.sub("", f"{title} {content[: 2 * TEXT_LIMIT]}").lower()[:TEXT_LIMIT],
+        text="" if alarm else _words(report),
         alarm=alarm,
         blocks=tuple(_blocks(report, alarm)),
     )
+
+
+def _words(report: Report) -> str:
+    return _NOT_WORD.sub("", f"{report['title']} {report['content'][: 2 * TEXT_LIMIT]}").lower()[:TEXT_LIMIT]
 
 
 def _blocks(report: Report, alarm: bool) -> Iterator[Block]:
@@ -76,6 +81,9 @@ def _blocks(report: Report, alarm: bool) -> Iterator[Block]:
         return
     if report["reporter_key"]:
         yield "reporter", report["reporter_key"]
+    if report["community_code"] is None and report["lon"] is None:
+        # The same words from anyone; only a report that tells no place is looked up by them.
+        yield "words", _words(report)[:WORDS_KEY]
     if kind and report["community_code"]:
         yield "community", kind, report["community_code"]
     if kind and report["lon"] is not None and report["lat"] is not None:

@@ -8,7 +8,7 @@ is acknowledged; the next start decides the same records again and gets the same
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,12 @@ class _Taken(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+def _pairs(headers: Any) -> tuple[tuple[str, bytes], ...]:
+    """Headers as Kafka has them; Faust makes a mapping of them."""
+    return tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers or ())
 
 
 @dataclass
@@ -184,7 +190,7 @@ async def _chunks(stream: Any, config: WorkerConfig) -> AsyncIterator[tuple[str,
             yield (
                 topic,
                 partition,
-                [_Taken(m.offset, round(m.timestamp * 1000), m.key, m.value) for m in messages],
+                [_Taken(m.offset, round(m.timestamp * 1000), m.key, m.value, _pairs(m.headers)) for m in messages],
                 found,
             )
 

@@ -1,7 +1,5 @@
 """The user bi reads the database bi, and nothing else of this machine."""
 
-
-
 from pathlib import Path
 from typing import Any
 

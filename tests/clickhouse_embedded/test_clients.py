@@ -1,7 +1,5 @@
 """The clients people use: clickhouse-connect, sync and async, and SQLAlchemy."""
 
-
-
 import asyncio
 import datetime as dt
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """ClickHouse's HTTP interface as plain HTTP clients use it."""
 
-
-
 import base64
 import gzip
 import json

@@ -1,7 +1,5 @@
 """The child process: starting, stopping, crashing, and who else holds its port or its data."""
 
-
-
 import http.client
 import os
 import signal

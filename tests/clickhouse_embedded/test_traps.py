@@ -3,8 +3,6 @@
 Trap 5 (ways out for BI users) is in test_bi.py; traps 4 and 9 (the data directory) in test_process.py.
 """
 
-
-
 import datetime as dt
 import threading
 from collections.abc import Callable

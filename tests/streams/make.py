@@ -77,6 +77,7 @@ class Record:
     value: bytes | None
     timestamp: int = START
     key: bytes | None = b"370212001"
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def records(reports: list[Report], first: int = 0) -> list[Record]:

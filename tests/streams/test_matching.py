@@ -124,6 +124,33 @@ def test_a_chain_of_reports_does_not_stretch_a_matter_over_its_window() -> None:
     assert [d.routed["matter_id"] for d in play(reports)[1]] == ["hotline12345-0", "hotline12345-0", "hotline12345-2"]
 
 
+NOWHERE: dict[str, Any] = {"community_code": None, "street_code": None, "lon": None, "lat": None}
+SAME = {"reporter_key": "person-1"}
+#: So far apart that only the window of placeless reports can link them.
+WEEKS = 20 * DAY
+REWORDED = {"title": "夜间噪音扰民问题", "content": "幸福小区3号楼楼下每天夜里都放音乐，声音很大，严重影响休息，请处理"}
+ELSE = {"title": "路灯不亮", "content": "滨河路整条路的路灯坏了半个月没有人来修"}
+
+
+@pytest.mark.parametrize(
+    ("second", "relation"),
+    [
+        ({**SAME, "reported_at": START + WEEKS}, "repeat"),
+        ({**SAME, **REWORDED, "reported_at": START + WEEKS}, "repeat"),
+        ({"reported_at": START + WEEKS}, "joined"),
+        (ELSE, "new"),
+        ({**SAME, **ELSE}, "new"),
+        ({**SAME, "reported_at": START + 61 * DAY}, "new"),
+    ],
+)
+def test_without_a_place_only_like_words_make_one_matter(second: dict[str, Any], relation: str) -> None:
+    assert last(report(1, **NOWHERE), report(2, **(NOWHERE | second))).routed["relation"] == relation
+
+
+def test_a_report_with_a_place_and_one_without_are_not_linked_by_words_alone() -> None:
+    assert last(report(1), report(2, **NOWHERE)).routed["relation"] == "new"
+
+
 def alarm(number: int, seconds: float, **changes: Any) -> Report:
     when = START + round(seconds * 1000)
     given = {"appeal_type": "alarm", "device_id": "camera-1", "reporter_key": "camera-1", "content": "", **changes}
@@ -172,7 +199,7 @@ def test_one_person_repeating_never_makes_a_mass_appeal() -> None:
     assert not any(d.alert for d in play([report(i, reporter_key="one") for i in range(20)])[1])
 
 
-def test_reports_older_than_a_hundred_days_of_event_time_are_forgotten_entirely() -> None:
+def test_reports_older_than_the_log_is_kept_are_forgotten_entirely() -> None:
     old = [report(i, matter_kind=k) for i, k in enumerate(("noise", "garbage", "heating"))]
     late = START + KEEP_MS + HOUR
     state, _ = play([*old, report(9, reported_at=late, received_at=late)])

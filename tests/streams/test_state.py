@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.records import Report
+from schemas.topics import REPLAY_HEADER
 from streams.chunks import MAX_RECORD_BYTES, ChunkDecider, Outputs, RoutedEncoder
 from streams.decide import Decider, Origin
 from streams.state import PartitionState
@@ -163,9 +164,9 @@ def test_a_report_of_another_schema_id_is_encoded_anew() -> None:
     assert RoutedEncoder(CODEC).encode(routed, b"\0\0\0\0\7old") == CODEC.encode("routed_report", routed)
 
 
-def letter(value: bytes | None) -> Any:
+def letter(value: bytes | None, *headers: tuple[str, bytes]) -> Any:
     """The dead letter that one record leads to."""
-    outputs = DECIDER.run(PartitionState(), TOPIC, 2, [Record(5, value)])
+    outputs = DECIDER.run(PartitionState(), TOPIC, 2, [Record(5, value, headers=headers)])
     assert outputs.routed == []
     [(_, encoded)] = outputs.dead_letters
     return CODEC.dead_letter(encoded)
@@ -213,3 +214,10 @@ def test_no_reason_of_a_dead_letter_holds_a_value_of_the_record() -> None:
     secret = "13800000000"
     for bad in ({"feed": secret}, {"report_id": "", "title": secret}, {"reported_at": int(secret)}):
         assert secret not in letter(CODEC.encode("report", report(**bad)))["reason"]
+
+
+@pytest.mark.parametrize(
+    ("header", "count"), [((), 0), ((b"3",), 3), ((b"many",), 0), ((b"",), 0), ((b"9" * 40,), 0), ((b"-1",), 0)]
+)
+def test_a_letter_says_how_often_it_was_played_again(header: tuple[bytes, ...], count: int) -> None:
+    assert letter(b"poison", *((REPLAY_HEADER, value) for value in header))["replay_count"] == count

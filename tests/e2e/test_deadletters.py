@@ -1,0 +1,109 @@
+"""Dead letters are listed, kept from readers, and played again once their cause is mended."""
+
+from datetime import UTC, datetime
+
+import pytest
+from confluent_kafka import Producer
+
+from connectors.privacy import Privacy
+from hub.deadletters import ReplayError, read_letters, replay
+from hub.up import Hub
+from schemas.codec import Codec
+from schemas.ids import digest_id
+from schemas.registry import FileRegistry
+from schemas.topics import intake_topic
+from tests.e2e.hubs import query, settle, url, wait_until
+from tests.e2e.test_bad_input import WECHAT, post
+
+pytestmark = pytest.mark.e2e
+CODEC = Codec(FileRegistry())
+
+
+def poison(hub: Hub, value: bytes) -> None:
+    """A value that no worker can read, written as a source with Kafka would."""
+    producer = Producer({"bootstrap.servers": hub.settings.kafka_bootstrap})
+    producer.produce(intake_topic("other"), value, b"370212001")
+    assert producer.flush(30) == 0
+
+
+def test_a_letter_that_fails_again_comes_back_with_a_higher_count_and_one_that_is_mended_does_not(played: Hub) -> None:
+    bootstrap = str(played.settings.kafka_bootstrap)
+    poison(played, b"no avro")
+    status, _ = post(played, "demo-wechat", WECHAT.format(time=1757643068, id="").encode(), "text/xml")
+    assert status == 200
+    wait_until(lambda: len(list(read_letters(bootstrap, CODEC))) >= 2, "both letters are written")
+    before = {x.record["dead_letter_id"]: x.record for x in read_letters(bootstrap, CODEC)}
+    worker = [r for r in before.values() if r["stage"] == "worker" and r["original"] == b"no avro"]
+    connector = [r for r in before.values() if r["stage"] == "connector"]
+    assert worker
+    assert connector
+    assert all(r["sealed_key_id"] for r in connector)
+    assert not any(b"oDEMO" in r["original"] for r in connector)
+
+    answers = replay(bootstrap, url(played), CODEC, played.profile, played.secrets)
+    assert answers.messages == len(before)
+    wait_until(
+        lambda: any(x.record["replay_count"] == 1 for x in read_letters(bootstrap, CODEC)),
+        "the poison comes back, counted",
+    )
+    again = [x.record for x in read_letters(bootstrap, CODEC)]
+    assert [r["original"] for r in again if r["replay_count"] == 1] == [b"no avro"]
+    assert settle(played).good
+
+
+def test_a_mended_letter_becomes_a_report(played: Hub) -> None:
+    bootstrap = str(played.settings.kafka_bootstrap)
+    now = int(datetime.now(UTC).timestamp())
+    message = WECHAT.format(time=now - 60, id="880088").encode()
+    # Sealed as the gateway seals it, but for a message that is good now: the cause is mended.
+    privacy = Privacy(played.secrets.reporter_key, played.secrets.seal_key, played.secrets.seal_key_id)
+    identity = digest_id("connector", "demo-wechat", "mended")
+    letter = {
+        "dead_letter_id": identity,
+        "stage": "connector",
+        "feed": "wechat",
+        "channel": "demo-wechat",
+        "origin_topic": None,
+        "origin_partition": None,
+        "origin_offset": None,
+        "reason_code": "unknown_code",
+        "reason": "made for this test",
+        "failed_at": now * 1000,
+        "key": None,
+        "content_type": "text/xml",
+        "original": privacy.seal(message, identity),
+        "sealed_key_id": privacy.seal_key_id,
+        "replay_count": 0,
+    }
+    producer = Producer({"bootstrap.servers": bootstrap})
+    producer.produce("deadletter", CODEC.encode("dead_letter", letter), b"demo-wechat")
+    assert producer.flush(30) == 0
+
+    answers = replay(bootstrap, url(played), CODEC, played.profile, played.secrets, frozenset({identity}))
+    assert (answers.accepted, answers.refused) == (1, 0)
+    wait_until(
+        lambda: query(played, "SELECT count() FROM hub.routed FINAL WHERE upstream_id = '880088'") == [(1,)],
+        "the mended message is a report",
+    )
+    # Once more by its id: the very same message, counted once.
+    replay(bootstrap, url(played), CODEC, played.profile, played.secrets, frozenset({identity}))
+    assert settle(played).good
+    assert query(played, "SELECT count() FROM bi.reports WHERE upstream_id = '880088'") == [(1,)]
+
+
+def test_an_unknown_id_is_an_error_that_says_where_to_look(played: Hub) -> None:
+    with pytest.raises(ReplayError, match="deadletter list --all"):
+        replay(
+            str(played.settings.kafka_bootstrap),
+            url(played),
+            CODEC,
+            played.profile,
+            played.secrets,
+            frozenset({"none"}),
+        )
+
+
+def test_analysts_see_why_but_not_what(played: Hub) -> None:
+    columns = query(played, "SELECT name FROM system.columns WHERE database = 'bi' AND table = 'dead_letters'")
+    assert ("reason_code",) in columns
+    assert ("original",) not in columns
