@@ -144,11 +144,11 @@ ELSE = {"title": "路灯不亮", "content": "滨河路整条路的路灯坏了�
     ],
 )
 def test_without_a_place_only_like_words_make_one_matter(second: dict[str, Any], relation: str) -> None:
-    assert last(report(1, **NOWHERE), report(2, **(NOWHERE | second))).routed["relation"] == relation
+    assert last(report(1, **NOWHERE), report(2, **(NOWHERE | second)))["relation"] == relation
 
 
 def test_a_report_with_a_place_and_one_without_are_not_linked_by_words_alone() -> None:
-    assert last(report(1), report(2, **NOWHERE)).routed["relation"] == "new"
+    assert last(report(1), report(2, **NOWHERE))["relation"] == "new"
 
 
 def alarm(number: int, seconds: float, **changes: Any) -> Report:
