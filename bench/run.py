@@ -54,8 +54,9 @@ def _fresh_topics(bootstrap: str, profile: Profile) -> None:
     specs = all_topics(profile.feeds())
     client = AdminClient({"bootstrap.servers": bootstrap})
     existing = client.list_topics(timeout=30).topics
-    for future in client.delete_topics([s.name for s in specs if s.name in existing]).values():
-        future.result(30)
+    if old := [s.name for s in specs if s.name in existing]:
+        for future in client.delete_topics(old).values():
+            future.result(30)
     deadline = time.monotonic() + 30
     while any(s.name in client.list_topics(timeout=30).topics for s in specs) and time.monotonic() < deadline:
         time.sleep(0.05)
