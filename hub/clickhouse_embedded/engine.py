@@ -6,9 +6,11 @@ handle costs 0.2 ms. A handle runs one statement at a time and may be used by di
 
 import base64
 import json
+import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 # What chDB sets otherwise than a server does: "1 + 1" as a query, and functions that read the process's memory.
 _AS_A_SERVER = {"implicit_select": "0", "allow_introspection_functions": "0"}
 
-_INSERT_STEP = 1 << 20  # bytes handed to the engine at a time
+# What the engine adds to the text of an error about an insert's rows: to the client they are no file.
+_OF_FILE = re.compile(r": \(in file/uri [^)]*\)|: While executing File: data for INSERT was parsed from file\b")
 _TAG = "zhishu:"
 
 
@@ -157,16 +160,17 @@ class Handle:
         """Stop a started SELECT; no effect when it has ended."""
         _guard(self._chdb.streaming_cancel_query, result)
 
-    def insert(self, head: bytes, form: str, rows: memoryview) -> Any:
-        """Insert rows in their input format; nothing in them is ever read as SQL. Raises ClickHouseError."""
-        insert = _guard(self._chdb.send_insert, head, form)
+    def insert(self, insert: gate.Insert, params: Mapping[str, str]) -> Any:
+        """Insert rows in their input format and return chDB's result; nothing in the rows is ever read as SQL.
+
+        Raises ClickHouseError, also for what fails after the rows were read (chDB's ``send_insert`` reports success
+        then, and the rows are gone).
+        """
         try:
-            for start in range(0, len(rows), _INSERT_STEP):
-                _guard(self._chdb.insert_append, insert, bytes(rows[start : start + _INSERT_STEP]))
-        except ClickHouseError:
-            _guard(self._chdb.insert_cancel, insert)
-            raise
-        return _guard(self._chdb.insert_done, insert)
+            with _file_of(insert.data) as path:
+                return self.query(insert.from_file(path), params=params)
+        except ClickHouseError as error:
+            raise ClickHouseError(error.code, error.name, _OF_FILE.sub("", error.text)) from None
 
     def classify(self, sql: bytes) -> tuple[str, int]:
         """Return the engine's class of the statement (READ_ONLY, MUTATING, ...) and how many statements it sees."""
@@ -189,6 +193,18 @@ class Handle:
     def close(self) -> None:
         """Give the handle back to the engine."""
         self._chdb.close()
+
+
+@contextmanager
+def _file_of(rows: memoryview) -> Iterator[str]:
+    """Put rows into a file in memory, and yield a path under which only this process and its user can open it.
+
+    It has no name in any directory and goes with its descriptor, so that a crash leaves nothing behind.
+    """
+    with open(os.memfd_create("rows"), "wb") as file:
+        file.write(rows)
+        file.flush()
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def _guard(call: Callable[..., Any], *args: Any, **named: Any) -> Any:
@@ -230,7 +246,7 @@ class Engine:
     def run(self, request: Request) -> Answer | Stream:
         """Run one request to its end, or to the first block where it may stream; raises ClickHouseError."""
         insert = gate.split_insert(request.text)
-        sql = insert.head + f"FORMAT {insert.format}".encode() if insert else request.text
+        sql = insert.statement if insert else request.text
         handle, release = self._handle(request)
         try:
             kind, count = handle.classify(sql)
@@ -239,6 +255,8 @@ class Engine:
                 raise gate.multi_statement()
             if kind != "READ_ONLY":
                 gate.refuse_broken_engines(sql)
+                if insert is None:
+                    gate.refuse_unseen_rows(sql)
                 if request.read_only:
                     raise ClickHouseError(
                         164, "READONLY", "Cannot execute query in readonly mode. Method GET implies readonly: use POST."
@@ -314,13 +332,7 @@ class Engine:
             handle.query(f"SET ROLE {BI_ROLE}; SET readonly = 1".encode())
 
     def _insert(self, handle: Handle, request: Request, insert: gate.Insert) -> Answer:
-        if request.params:
-            names = [name for name in request.params if not _NAME.fullmatch(name)]
-            if names:
-                raise ClickHouseError(457, "BAD_QUERY_PARAMETER", "A query parameter's name must be an identifier.")
-            pairs = [f"param_{name} = ".encode() + _literal(value) for name, value in request.params.items()]
-            handle.query(b"SET " + b", ".join(pairs))
-        done = handle.insert(insert.head, insert.format, insert.data)
+        done = handle.insert(insert, request.params)
         summary = Summary(
             written_rows=done.rows_written(),
             written_bytes=done.bytes_written(),
@@ -331,9 +343,6 @@ class Engine:
 
     def _query(self, handle: Handle, request: Request, kind: str, release: Callable[[], None]) -> Answer | Stream:
         seen = gate.outline(request.text)
-        if seen.verb == b"INSERT" and not seen.words & {b"SELECT", b"WITH"}:
-            # Neither rows behind the statement (see split_insert) nor a SELECT: never let chDB look for data itself.
-            raise ClickHouseError(62, "SYNTAX_ERROR", "Syntax error: INSERT needs FORMAT, VALUES or SELECT.")
         form = seen.format or request.default_format
         selects = kind == "READ_ONLY" and seen.verb in (b"SELECT", b"WITH")
         # chDB loses totals and extremes when it streams.

@@ -3,8 +3,11 @@
 import re
 from typing import Self
 
-_ERROR = re.compile(r"\bCode: (\d+)\. DB::Exception: (.*)", re.DOTALL)
-_NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*(?:\(version [^)]*\)\s*)?$")
+# The engine may wrap an error into one of the same text: "Code: 27. DB::Exception: Code: 27. ... (NAME) (version x). (NAME)".
+_ERROR = re.compile(r"\bCode: (\d+)\. DB::Exception: (?:Code: \d+\. DB::Exception: )*(.*)", re.DOTALL)
+_NAME = re.compile(
+    r"(?:\([A-Z][A-Z0-9_]+\)\s*\(version [^)]*\)\.\s*)*\(([A-Z][A-Z0-9_]+)\)\s*(?:\(version [^)]*\)\s*)?$"
+)
 _VERSION = re.compile(r"\s*\(version [^)]*\)\s*$")
 
 # A server's table of statuses, by ClickHouse's codes. Five codes have another status here, by what HTTP means with it:

@@ -21,7 +21,7 @@ _TOKEN = re.compile(
   | (?P<string>  '(?:[^'\\]|\\.|'')*' | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
   | (?P<quoted>  `(?:[^`\\]|\\.|``)*` | "(?:[^"\\]|\\.|"")*" )
   | (?P<number>  [0-9][\w.]* )
-  | (?P<word>    [A-Za-z_\x80-\xff][\w$\x80-\xff]* )
+  | (?P<word>    [A-Za-z_][\w$]* )  # ASCII, as in the engine, where a no-break space ends a word
   | (?P<other>   . )
     """,
     re.DOTALL | re.VERBOSE,
@@ -59,11 +59,22 @@ def tokens(sql: bytes, start: int = 0) -> Iterator[Token]:
 
 @dataclass(frozen=True)
 class Insert:
-    """An INSERT whose rows follow the statement: ``head`` is the statement without FORMAT and rows."""
+    """An INSERT whose rows follow the statement: what names the table, SETTINGS, the format's name, and the rows."""
 
-    head: bytes
-    format: str
+    target: bytes
+    settings: bytes
+    format: bytes
     data: memoryview
+
+    @property
+    def statement(self) -> bytes:
+        """The statement without rows, as the client wrote it."""
+        return self.target + self.settings + b"FORMAT " + self.format
+
+    def from_file(self, path: str) -> bytes:
+        """Return the statement that reads the rows from a file of ours; ``path`` must need no quoting."""
+        source = b"\nFROM INFILE '%b' COMPRESSION 'none'\n" % path.encode()
+        return self.target + source + self.settings + b"\nFORMAT " + self.format
 
 
 def split_insert(text: bytes) -> Insert | None:
@@ -72,8 +83,7 @@ def split_insert(text: bytes) -> Insert | None:
     Raises ClickHouseError: 48 for SETTINGS between FORMAT and the rows, 62 for text behind the rows of VALUES.
     """
     reader = tokens(text)
-    words = (next(reader, None), next(reader, None))
-    if [word and word.keyword for word in words] != [b"INSERT", b"INTO"]:
+    if not _begin_insert(reader):
         return None
     name = next(reader, None)
     if name and name.keyword in (b"TABLE", b"FUNCTION"):
@@ -82,6 +92,7 @@ def split_insert(text: bytes) -> Insert | None:
         return None
     depth = 1 if name.text in (b"(", b"{") else 0
     after_dot = False  # `hub.values` is a name, too
+    settings = None  # where they begin
     for token in reader:
         if token.text in (b"(", b"[", b"{"):
             depth += 1
@@ -90,18 +101,36 @@ def split_insert(text: bytes) -> Insert | None:
         elif depth == 0 and not after_dot:
             if token.keyword in (b"SELECT", b"WITH", b"FROM", b"WATCH"):
                 return None
+            if token.keyword == b"SETTINGS" and settings is None:
+                settings = token.start
+            cut = token.start if settings is None else settings
             if token.keyword == b"VALUES":
                 _refuse_second_statement(text, token.end)
-                return Insert(text[: token.start], "Values", memoryview(text)[token.end :])
+                return Insert(text[:cut], text[cut : token.start], b"Values", memoryview(text)[token.end :])
             if token.keyword == b"FORMAT":
                 form = next(reader, None)
                 if form is None or not form.identifier:
                     return None
-                if form.identifier == b"Values":
+                if form.identifier.lower() == b"values":
                     _refuse_second_statement(text, form.end)
-                return Insert(text[: token.start], form.identifier.decode("latin-1"), _rows(text, form.end))
+                return Insert(text[:cut], text[cut : token.start], form.text, _rows(text, form.end))
         after_dot = token.text == b"."
     return None
+
+
+def _begin_insert(reader: Iterator[Token]) -> bool:
+    """Read up to the INTO of an INSERT, which may stand behind a WITH clause; False for any other statement."""
+    first = next(reader, None)
+    if first is None or first.keyword not in (b"INSERT", b"WITH"):
+        return False
+    before = first.keyword
+    for token in reader:
+        if before == b"INSERT" and token.keyword == b"INTO":
+            return True
+        if first.keyword == b"INSERT":
+            return False
+        before = token.keyword
+    return False
 
 
 _LINE_END = re.compile(rb"[ \t\f]*(\r?\n)?")
@@ -122,6 +151,33 @@ def _refuse_second_statement(text: bytes, start: int) -> None:
         if ended and token.text != b";":
             raise multi_statement()
         ended = ended or token.text == b";"
+
+
+def refuse_unseen_rows(sql: bytes) -> None:
+    """Raise ClickHouseError 62 for an INSERT that :func:`split_insert` left whole and that is no plain INSERT SELECT.
+
+    Its rows would come from a file of this machine (FROM INFILE), or follow it as text: chDB runs text behind a blank
+    line as SQL, and gives ``input()`` no rows at all while it reports success.
+    """
+    reader = tokens(sql)
+    if not _begin_insert(reader):
+        return
+    selects = unseen = False
+    before, name = b"INTO", b""
+    for token in reader:
+        selects = selects or token.keyword == b"SELECT"
+        unseen = unseen or (before == b"FROM" and token.keyword == b"INFILE")
+        unseen = unseen or (name == b"input" and token.text == b"(")
+        # `INSERT INTO input (a)` and `INSERT INTO hub.input (a)` name a table.
+        name = b"" if before in (b"INTO", b"TABLE", b".") else token.identifier.lower()
+        before = token.keyword or token.text
+    if unseen or not selects:
+        raise ClickHouseError(
+            62,
+            "SYNTAX_ERROR",
+            "Syntax error: INSERT needs FORMAT or VALUES with rows in the request, or a SELECT; "
+            "FROM INFILE and input() are not supported here.",
+        )
 
 
 def multi_statement() -> ClickHouseError:

@@ -97,13 +97,14 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def table(clickhouse: EmbeddedClickHouse) -> Iterator[Callable[..., str]]:
-    """Return a maker of tables in hub: columns and settings in, the table's name out; they go with the test."""
+    """Return a maker of tables in hub: columns, settings, partition in, the table's name out; they go with the test."""
     made: list[str] = []
 
-    def make(columns: str = "a Int64, b String", settings: str = "") -> str:
+    def make(columns: str = "a Int64, b String", settings: str = "", partition: str = "tuple()") -> str:
         name = f"hub.t{next(_numbers)}"
         extra = f" SETTINGS {settings}" if settings else ""
-        reply = ask(clickhouse, f"CREATE TABLE {name} ({columns}) ENGINE = MergeTree ORDER BY tuple(){extra}")
+        engine = f"MergeTree PARTITION BY {partition} ORDER BY tuple()"
+        reply = ask(clickhouse, f"CREATE TABLE {name} ({columns}) ENGINE = {engine}{extra}")
         assert reply.status == 200, reply.body
         made.append(name)
         return name

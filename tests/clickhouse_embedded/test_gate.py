@@ -17,8 +17,7 @@ def test_rows_behind_format_reach_the_engine_byte_for_byte_and_never_as_sql(rows
     text = b"INSERT INTO hub.t (a, b) FORMAT CSV" + (gap.encode() or b" ") + rows
     insert = gate.split_insert(text)
     assert insert is not None
-    assert insert.head == b"INSERT INTO hub.t (a, b) "
-    assert insert.format == "CSV"
+    assert insert.statement == b"INSERT INTO hub.t (a, b) FORMAT CSV"
     assert bytes(insert.data) == rows
 
 
@@ -40,34 +39,117 @@ def test_a_string_literal_is_one_token_whatever_it_holds(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "head", "form", "rows"),
+    ("text", "target", "settings", "form", "rows"),
     [
-        (b"INSERT INTO t VALUES (1)", b"INSERT INTO t ", "Values", b" (1)"),
-        (b"insert into hub.values(a)values(1)", b"insert into hub.values(a)", "Values", b"(1)"),
-        (b"INSERT INTO `format` (`values`) FORMAT TSV\n1", b"INSERT INTO `format` (`values`) ", "TSV", b"1"),
-        (b"/* VALUES */ INSERT INTO t -- FORMAT X\n FORMAT CSV\n\n1", None, "CSV", b"\n1"),
-        (b"INSERT INTO t SETTINGS a = 'FORMAT x' FORMAT CSV 1", None, "CSV", b"1"),
-        (b"INSERT INTO FUNCTION file('VALUES') FORMAT CSV\n1", None, "CSV", b"1"),
+        (b"INSERT INTO t VALUES (1)", b"INSERT INTO t ", b"", b"Values", b" (1)"),
+        (b"insert into hub.values(a)values(1)", b"insert into hub.values(a)", b"", b"Values", b"(1)"),
+        (b"INSERT INTO `format` (`values`) FORMAT TSV\n1", b"INSERT INTO `format` (`values`) ", b"", b"TSV", b"1"),
+        (
+            b"/* VALUES */ INSERT INTO t -- FORMAT X\n FORMAT `CSV`\n\n1",
+            b"/* VALUES */ INSERT INTO t -- FORMAT X\n ",
+            b"",
+            b"`CSV`",
+            b"\n1",
+        ),
+        (
+            b"INSERT INTO t (a) SETTINGS a = 'FORMAT x', b = 1 FORMAT CSV 1",
+            b"INSERT INTO t (a) ",
+            b"SETTINGS a = 'FORMAT x', b = 1 ",
+            b"CSV",
+            b"1",
+        ),
+        (b"INSERT INTO hub.settings FORMAT CSV 1", b"INSERT INTO hub.settings ", b"", b"CSV", b"1"),
+        (
+            b"INSERT INTO FUNCTION file('VALUES') FORMAT CSV\n1",
+            b"INSERT INTO FUNCTION file('VALUES') ",
+            b"",
+            b"CSV",
+            b"1",
+        ),
+        (
+            b"WITH x AS (SELECT 1) INSERT INTO t FORMAT CSV\n1",
+            b"WITH x AS (SELECT 1) INSERT INTO t ",
+            b"",
+            b"CSV",
+            b"1",
+        ),
+        (b"INSERT INTO t\xc2\xa0FORMAT CSV\n1", b"INSERT INTO t\xc2\xa0", b"", b"CSV", b"1"),
     ],
 )
-def test_an_insert_is_split_where_its_rows_begin(text: bytes, head: bytes | None, form: str, rows: bytes) -> None:
+def test_an_insert_is_split_where_its_rows_begin(
+    text: bytes, target: bytes, settings: bytes, form: bytes, rows: bytes
+) -> None:
     insert = gate.split_insert(text)
     assert insert is not None
-    assert head is None or insert.head == head
-    assert (insert.format, bytes(insert.data)) == (form, rows)
+    assert (insert.target, insert.settings, insert.format, bytes(insert.data)) == (target, settings, form, rows)
+
+
+def test_the_file_of_the_rows_is_named_where_the_grammar_has_it() -> None:
+    insert = gate.split_insert(b"INSERT INTO t (a) SETTINGS b = 1 FORMAT CSV\n1")
+    assert insert is not None
+    words = insert.from_file("/x").split()
+    assert words == b"INSERT INTO t (a) FROM INFILE '/x' COMPRESSION 'none' SETTINGS b = 1 FORMAT CSV".split()
 
 
 @pytest.mark.parametrize(
-    "text", [b"INSERT INTO t SELECT 1 FORMAT CSV", b"SELECT 1 FORMAT CSV", b"INSERT INTO t WITH 1 AS x SELECT x", b""]
+    "text",
+    [
+        b"INSERT INTO t SELECT 1 FORMAT CSV",
+        b"SELECT 1 FORMAT CSV",
+        b"INSERT INTO t WITH 1 AS x SELECT x",
+        b"WITH 1 AS insert SELECT 'INSERT INTO t FORMAT CSV'",
+        b"INSERT",
+        b"",
+    ],
 )
 def test_a_statement_without_rows_is_not_split(text: bytes) -> None:
     assert gate.split_insert(text) is None
 
 
-@pytest.mark.parametrize("text", [b"INSERT INTO t VALUES (1); DROP TABLE t", b"INSERT INTO t FORMAT Values (1);;x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"INSERT INTO t VALUES (1); DROP TABLE t",
+        b"INSERT INTO t FORMAT Values (1);;x",
+        b"INSERT INTO t FORMAT values (1); (2)",
+    ],
+)
 def test_a_statement_behind_values_is_refused(text: bytes) -> None:
     with pytest.raises(ClickHouseError, match="Multi-statements"):
         gate.split_insert(text)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        b"INSERT INTO t FROM INFILE '/etc/passwd' FORMAT LineAsString",
+        b"INSERT INTO t (a) from /* x */ infile '/etc/passwd' SELECT a FROM s",
+        b"WITH (SELECT 1) AS x INSERT INTO t FROM INFILE 'x' FORMAT CSV",
+        b"INSERT INTO t SELECT a FROM input('a Int64') FORMAT CSV\n1",
+        b"INSERT INTO t SELECT a FROM `input` ('a Int64') FORMAT CSV\n1",
+        b"WITH 1 AS x INSERT INTO t SELECT x FROM input('a Int64') FORMAT CSV\n1",
+        b"INSERT INTO t",
+    ],
+)
+def test_an_insert_whose_rows_would_come_another_way_is_refused(sql: bytes) -> None:
+    with pytest.raises(ClickHouseError, match="INSERT needs") as caught:
+        gate.refuse_unseen_rows(sql)
+    assert caught.value.code == 62
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        b"INSERT INTO t SELECT 'FROM INFILE', input FROM s",
+        b"INSERT INTO hub.input (a) SELECT 1",
+        b"INSERT INTO input (a) SELECT 1",
+        b"INSERT INTO TABLE input (a) SELECT 1",
+        b"WITH 1 AS x INSERT INTO t SELECT x",
+        b"CREATE TABLE input (infile String) ENGINE = Memory",
+    ],
+)
+def test_a_plain_insert_select_and_what_is_no_insert_are_let_through(sql: bytes) -> None:
+    gate.refuse_unseen_rows(sql)
 
 
 def test_settings_between_format_and_rows_are_refused_instead_of_read_as_rows() -> None:
