@@ -224,7 +224,7 @@ async def _send_at_rate(hub: Hub, bodies: list[bytes], rate: int) -> dict[str, f
         answer = await Player(url, session).post(
             channel, hub.secrets.channels[channel.id], f"/intake/{channel.id}", Request(body, "application/json", 1)
         )
-        accepted[json.loads(answer[1])["ids"][0]] = time.time()
+        accepted[json.loads(answer.text)["ids"][0]] = time.time()
 
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
         started = time.monotonic()

@@ -31,21 +31,29 @@ def signature(key: bytes, method: str, path: str, time: str, body: bytes) -> str
 
 def check_signature(key: bytes | None, method: str, path: str, time: str, given: str, body: bytes, now_ms: int) -> None:
     """Raises Refusal (bad_signature) unless the request is signed with the key and made within five minutes of now."""
+    check_claim(key, time, given, now_ms)
+    # Replaced, not strict: a header may hold bytes that are no text.
+    claimed = given.strip().lower().encode(errors="backslashreplace")
+    if not hmac.compare_digest(signature(key or b"", method, path, time, body).encode(), claimed):
+        raise Refusal(
+            "bad_signature", "the signature does not fit method, path, time and body; check key and line feeds"
+        )
+
+
+def check_claim(key: bytes | None, time: str, given: str, now_ms: int) -> None:
+    """What can be told before the body is read: raises Refusal (bad_signature) without key, headers or a time near now."""
     if not key:
         raise Refusal("bad_signature", "this channel has no key yet; ask the hub's operator for one")
     if not time or not given:
         raise Refusal("bad_signature", f"send the headers {TIME_HEADER} and {SIGNATURE_HEADER}")
     if not _UNIX_SECONDS.fullmatch(time) or abs(int(time) - now_ms / 1000) > WINDOW_S:
         raise Refusal("bad_signature", f"{TIME_HEADER}: must be unix seconds within {WINDOW_S} s of now; set the clock")
-    if not hmac.compare_digest(signature(key, method, path, time, body).encode(), given.strip().lower().encode()):
-        raise Refusal(
-            "bad_signature", "the signature does not fit method, path, time and body; check key and line feeds"
-        )
 
 
 def wechat_signature(token: str, timestamp: str, nonce: str) -> str:
     """WeChat's own signature: hex SHA-1 of the sorted, joined three."""
-    return hashlib.sha1("".join(sorted((token, timestamp, nonce))).encode(), usedforsecurity=False).hexdigest()
+    joined = "".join(sorted((token, timestamp, nonce))).encode(errors="backslashreplace")
+    return hashlib.sha1(joined, usedforsecurity=False).hexdigest()
 
 
 def check_wechat(token: str | None, timestamp: str, nonce: str, given: str) -> None:
@@ -55,5 +63,7 @@ def check_wechat(token: str | None, timestamp: str, nonce: str, given: str) -> N
     """
     if not token:
         raise Refusal("bad_signature", "this channel has no token yet; ask the hub's operator to set it")
-    if not hmac.compare_digest(wechat_signature(token, timestamp, nonce).encode(), given.encode()):
+    if not hmac.compare_digest(
+        wechat_signature(token, timestamp, nonce).encode(), given.encode(errors="backslashreplace")
+    ):
         raise Refusal("bad_signature", "signature, timestamp and nonce do not fit the account's token")

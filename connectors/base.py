@@ -4,9 +4,9 @@ A connector is two pure functions: `parse` (body -> messages) and `normalise` (m
 is no petition by rule). Both raise Refusal. Bytes in, records out; no input or output happens here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -114,11 +114,17 @@ class Step:
 Record = tuple[Literal["report"], Report] | tuple[Literal["progress"], Progress]
 
 
+class Parse(Protocol):
+    """Body, Content-Type and the most messages taken (None: no limit) to messages; raises Refusal."""
+
+    def __call__(self, body: bytes, content_type: str, max_records: int | None = None) -> Parsed: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Connector:
     """One protocol. `repeats`: whether its senders can mend and repeat a refused message; if not, it is dead-lettered."""
 
-    parse: Callable[[bytes, str], Parsed]
+    parse: Parse
     normalise: Callable[[Message, Context], Record | None]
     repeats: bool = True
 
@@ -138,7 +144,11 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
     confidential = appeal.confidential or appeal.appeal_type == _TIP_OFF
     reporter_key, reporter_mask = _reporter(appeal, ctx.privacy)
     known = _known(appeal.reporter)
-    title, content, address = (mask_text(text, known) for text in (appeal.title, appeal.content, appeal.address))
+
+    def masked(text: str) -> str:
+        return mask_text(text, known, fully=confidential)
+
+    title, content, address = masked(appeal.title), masked(appeal.content), masked(appeal.address)
     kind = appeal.kind or kinds.by_keywords(ctx.profile, f"{title}\n{content}")
     matter = ctx.profile.matters.get(kind.matter)
 
@@ -154,7 +164,7 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
         "report_id": identity,
         "feed": channel.feed,
         "channel": channel.id,
-        "place_key": place_key(street, mask_text(appeal.place, known), (title, address, content)),
+        "place_key": place_key(street, masked(appeal.place), (title, address, content)),
         "matter_kind": kind.matter,
         "reporter_key": reporter_key,
         "content_hash": _fingerprint(meaning, ctx.privacy),
@@ -162,11 +172,11 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
         "received_at": ctx.received_at,
         "confidential": confidential,
         "upstream_id": appeal.upstream_id,
-        "via": mask_text(appeal.via, known) or None,
+        "via": masked(appeal.via) or None,
         "appeal_type": appeal.appeal_type,
         "family": appeal.family or (matter.family if matter else None),
         "kind_code": kind.code,
-        "category_path": [mask_text(part, known) for part in appeal.category_path],
+        "category_path": [masked(part) for part in appeal.category_path],
         "title": title,
         "content": content,
         "reporter_mask": None if confidential else reporter_mask,
@@ -184,8 +194,8 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
         "device_id": appeal.device_id or None,
         "source_due_at": appeal.due_at,
         "related_upstream_ids": appeal.related,
-        "attachments": [mask_text(part, known) for part in appeal.attachments],
-        "extra": _masked(appeal.extra, known),
+        "attachments": [masked(part) for part in appeal.attachments],
+        "extra": {name: masked(value) for name, value in appeal.extra.items() if value},
         "sealed": ctx.privacy.seal(raw, identity),
         "sealed_key_id": ctx.privacy.seal_key_id,
     }
@@ -193,7 +203,10 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
 
 
 def to_progress(step: Step, meaning: dict[str, Any], ctx: Context) -> Record:
-    """The Progress of a step; `meaning` as for `to_report`. Raises Refusal (bad_time)."""
+    """The Progress of a step; `meaning` as for `to_report`. Raises Refusal (bad_time).
+
+    A step does not know whether its case is confidential, so that its texts show nothing of any number found in them.
+    """
     channel = ctx.channel
     not_later(step.occurred_at, "the time of the step", ctx.received_at)
     case = report_id(channel.feed, channel.id, step.upstream_id)
@@ -208,14 +221,14 @@ def to_progress(step: Step, meaning: dict[str, Any], ctx: Context) -> Record:
         "occurred_at": step.occurred_at,
         "received_at": ctx.received_at,
         "upstream_step_id": step.step_id or None,
-        "unit": mask_text(step.unit) or None,
+        "unit": mask_text(step.unit, fully=True) or None,
         "level": step.level,
         "contacted": step.contacted,
         "solved": step.solved,
         "satisfaction": step.satisfaction,
         "extended_to": step.extended_to,
-        "note": mask_text(step.note) or None,
-        "extra": _masked(step.extra, ()),
+        "note": mask_text(step.note, fully=True) or None,
+        "extra": {name: mask_text(value, fully=True) for name, value in step.extra.items() if value},
     }
     return "progress", progress
 
@@ -242,12 +255,11 @@ def _known(reporter: Reporter) -> list[Known]:
     return known
 
 
-def _masked(extra: dict[str, str], known: Iterable[Known]) -> dict[str, str]:
-    return {name: mask_text(value, known) for name, value in extra.items() if value}
-
-
 def _fingerprint(meaning: dict[str, Any], privacy: Privacy) -> str:
-    return privacy.fingerprint(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS))
+    try:
+        return privacy.fingerprint(orjson.dumps(meaning, option=orjson.OPT_SORT_KEYS))
+    except TypeError:  # of what was read from JSON or XML, only too deep a nesting can't be written
+        raise Refusal("bad_field", "the message is nested too deeply; send its fields flat") from None
 
 
 def _area(

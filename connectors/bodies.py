@@ -4,7 +4,9 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -19,6 +21,10 @@ _CHARSET: Final = re.compile(r""";\s*charset\s*=\s*["']?([^\s"';]{1,40})""", re.
 _JSON_TYPES: Final = frozenset(("", "application/json", "text/json"))
 _NDJSON_TYPES: Final = frozenset(("application/x-ndjson", "application/ndjson", "application/jsonl"))
 CSV_TYPE: Final = "text/csv"
+#: Levels of objects and lists in a batch's element that are kept. No protocol has more than 3; orjson writes 254.
+_DEPTH: Final = 64
+#: Characters of a CSV's header row: every row's own original repeats it.
+_HEADER_LIMIT: Final = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,9 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A body's messages in order. `single` when the body was one message and not a batch."""
+    """A body's messages in order, read one by one as they are asked for. `single` when the body was one message and no batch."""
 
-    items: list[Message | Broken]
+    items: Iterable[Message | Broken]
     single: bool
 
 
@@ -76,33 +82,62 @@ def decode_text(body: bytes, label: str) -> str:
         raise Refusal("bad_encoding", "the bytes do not fit the declared GB charset; send UTF-8") from None
 
 
-def parse_json(body: bytes, content_type: str) -> Parsed:
-    """One object, an array of objects, or NDJSON. A bad line or element of a batch is Broken; a bad body raises Refusal."""
+def parse_json(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
+    """One object, an array of objects, or NDJSON. A bad line or element of a batch is Broken; a bad body raises Refusal.
+
+    `max_records`: most messages taken (too_many_records); None for no limit.
+    """
     media, charset = media_type(content_type)
     if media not in _JSON_TYPES and media not in _NDJSON_TYPES:
         raise Refusal("unsupported_type", "send Content-Type application/json or application/x-ndjson")
     data = decode_text(body, charset).encode()
     if media in _NDJSON_TYPES:
-        return Parsed([_line(line) for line in data.split(b"\n") if line.strip()] or _nothing(), single=False)
+        _check_count(_lines(data), max_records)
+        return Parsed((_line(line) for line in _lines(data)), single=False)
     found = _load(data, "for one object per line send application/x-ndjson")
     if isinstance(found, dict):
         return Parsed([Message(found, body)], single=True)
     if not isinstance(found, list):
         raise Refusal("bad_json", "the body must be a JSON object or an array of objects")
-    return Parsed([_element(item) for item in found] or _nothing(), single=False)
+    _check_count(found, max_records)
+    return Parsed((_element(item) for item in found), single=False)
 
 
-def parse_csv(body: bytes, content_type: str) -> Parsed:
-    """One batch of rows under a header row; every value is text."""
+def parse_csv(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
+    """One batch of rows under a header row; every value is text. `max_records` as for `parse_json`."""
     text = decode_text(body, media_type(content_type)[1])
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = next(rows, None)
         if not header:
             raise Refusal("bad_field", "the CSV is empty; send a header row and rows")
-        return Parsed([_row(header, row) for row in rows if row] or _nothing(), single=False)
+        if sum(map(len, header)) > _HEADER_LIMIT:
+            raise Refusal(
+                "field_too_long", f"the CSV's header row is over {_HEADER_LIMIT} characters; shorten its names"
+            )
+        # Counted before a row is kept, and read to the end, so that bad quotes refuse the whole and not its tail.
+        _check_count(filter(None, rows), max_records)
     except csv.Error:
         raise Refusal("bad_field", f"line {rows.line_num}: not valid CSV; check its quotes") from None
+    return Parsed(_rows(text), single=False)
+
+
+def _check_count(found: Iterable[Any], max_records: int | None) -> None:
+    count = sum(1 for _ in islice(found, None if max_records is None else max_records + 1))
+    if not count:
+        raise Refusal("missing_field", "the batch holds no message")
+    if max_records is not None and count > max_records:
+        raise Refusal("too_many_records", f"more than {max_records} messages; send smaller batches")
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    return (line.removesuffix(b"\n") for line in io.BytesIO(data) if not line.isspace())
+
+
+def _rows(text: str) -> Iterator[Message | Broken]:
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header = next(rows)
+    return (_row(header, row) for row in rows if row)
 
 
 def _load(data: bytes, hint: str) -> Any:
@@ -121,8 +156,21 @@ def _line(line: bytes) -> Message | Broken:
 
 
 def _element(item: Any) -> Message | Broken:
-    raw = orjson.dumps(item)
+    try:
+        raw = orjson.dumps(item)
+    except TypeError:  # the only thing that can be read and not be written
+        kept = orjson.dumps(_shallow(item, _DEPTH))
+        return Broken(kept, Refusal("bad_json", f"nested too deeply; what lies below level {_DEPTH} is not kept"))
     return Message(item, raw) if isinstance(item, dict) else _no_object(raw)
+
+
+def _shallow(item: Any, depth: int) -> Any:
+    """The item without what lies deeper than `depth` levels: null stands in its place."""
+    if isinstance(item, dict):
+        return {name: _shallow(value, depth - 1) for name, value in item.items()} if depth else None
+    if isinstance(item, list):
+        return [_shallow(value, depth - 1) for value in item] if depth else None
+    return item
 
 
 def _row(header: list[str], row: list[str]) -> Message | Broken:
@@ -134,7 +182,3 @@ def _row(header: list[str], row: list[str]) -> Message | Broken:
 
 def _no_object(raw: bytes) -> Broken:
     return Broken(raw, Refusal("bad_json", "each message must be a JSON object"))
-
-
-def _nothing() -> list[Message | Broken]:
-    raise Refusal("missing_field", "the batch holds no message")

@@ -39,19 +39,21 @@ _TEXTS: Final = frozenset(("upstream_id", "place", "address", "via", "code", "ad
 _CRS: Final[dict[str, Crs]] = {crs: crs for crs in get_args(Crs)}
 
 
-def parse(body: bytes, content_type: str) -> Parsed:
+def parse(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
     """JSON (object, array, NDJSON) or CSV with a header row."""
-    return parse_csv(body, content_type) if media_type(content_type)[0] == CSV_TYPE else parse_json(body, content_type)
+    read = parse_csv if media_type(content_type)[0] == CSV_TYPE else parse_json
+    return read(body, content_type, max_records)
 
 
 def normalise(message: Message, ctx: Context) -> Record | None:
     """A report or a progress object, after the channel's mapping."""
-    source = mapped(message.fields, ctx.channel.mapping, ctx.channel.constants)
+    constants = ctx.channel.constants
+    source = mapped(message.fields, ctx.channel.mapping, constants)
     kind = source.get("record")
     if kind == "report":
-        return _report(source, message.raw, ctx)
+        return _report(source, message.raw, constants, ctx)
     if kind == "progress":
-        return _progress(source, ctx)
+        return _progress(source, constants, ctx)
     raise Refusal("unsupported_type", "record: must be report or progress")
 
 
@@ -59,7 +61,7 @@ def normalise_progress(message: Message, ctx: Context) -> Record | None:
     """A progress object of any channel, unmapped: what the /progress route takes."""
     if message.fields.get("record") != "progress":
         raise Refusal("unsupported_type", "record: only progress is taken at this address")
-    return _progress(message.fields, ctx)
+    return _progress(message.fields, {}, ctx)
 
 
 def mapped(source: dict[str, Any], mapping: dict[str, str], constants: dict[str, str]) -> dict[str, Any]:
@@ -94,22 +96,24 @@ def _put(found: dict[str, Any], target: str, value: Any) -> None:
     found[name] = value
 
 
-def _time(data: dict[str, Any], name: str, source: dict[str, Any], ctx: Context) -> int:
-    """By the channel's time_format and timezone where constants give them, else ISO 8601 or an epoch number."""
-    zone = _zone(source.get("timezone"), ctx)
-    pattern = source.get("time_format")
-    if isinstance(pattern, str) and pattern:
+def _time(data: dict[str, Any], name: str, constants: dict[str, str], ctx: Context) -> int:
+    """By the channel's time_format and timezone where its constants give them, else ISO 8601 or an epoch number.
+
+    Never by the message's own: a pattern is the profile's to choose.
+    """
+    zone = _zone(constants.get("timezone"), ctx)
+    if pattern := constants.get("time_format"):
         return times.formatted_time(data, name, zone, pattern)
     return times.any_time(data, name, zone)
 
 
-def _zone(name: Any, ctx: Context) -> ZoneInfo:
-    if name is None or name == "":
+def _zone(name: str | None, ctx: Context) -> ZoneInfo:
+    if not name:
         return ctx.zone
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError):
-        raise Refusal("bad_field", "timezone: must be an IANA name such as Asia/Shanghai") from None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Refusal("bad_field", "the channel's timezone must be an IANA name such as Asia/Shanghai") from None
 
 
 def _extra(data: dict[str, Any]) -> dict[str, str]:
@@ -135,7 +139,7 @@ def _crs(data: dict[str, Any]) -> Crs | None:
     return _CRS.get(name)
 
 
-def _report(source: dict[str, Any], raw: bytes, ctx: Context) -> Record:
+def _report(source: dict[str, Any], raw: bytes, constants: dict[str, str], ctx: Context) -> Record:
     data = fields.pick(source, _REPORT)
     code = fields.code(data, "code", _CODE, "1 to 64 characters")
     table = fields.text(data, "table", fields.ID_LIMIT) or ctx.channel.table
@@ -144,7 +148,7 @@ def _report(source: dict[str, Any], raw: bytes, ctx: Context) -> Record:
     title = fields.text(data, "title", fields.TITLE_LIMIT)
     appeal = Appeal(
         upstream_id=fields.token(data, "upstream_id"),
-        reported_at=_time(data, "reported_at", source, ctx),
+        reported_at=_time(data, "reported_at", constants, ctx),
         appeal_type=fields.choice(data, "appeal_type", _APPEAL_TYPES, "other"),
         title=title,
         content=fields.text(data, "content", fields.CONTENT_LIMIT, required=not title),
@@ -163,7 +167,7 @@ def _report(source: dict[str, Any], raw: bytes, ctx: Context) -> Record:
         reporter=_reporter(data),
         confidential=bool(fields.flag(data, "confidential")),
         urgency=fields.choice(data, "urgency", _URGENCIES, "normal"),
-        due_at=_time(data, "due_at", source, ctx) if "due_at" in data else None,
+        due_at=_time(data, "due_at", constants, ctx) if "due_at" in data else None,
         related=fields.texts(data, "related", fields.ID_LIMIT),
         attachments=fields.texts(data, "attachments"),
         extra=_extra(data),
@@ -171,19 +175,19 @@ def _report(source: dict[str, Any], raw: bytes, ctx: Context) -> Record:
     return to_report(appeal, data, raw, ctx)
 
 
-def _progress(source: dict[str, Any], ctx: Context) -> Record:
+def _progress(source: dict[str, Any], constants: dict[str, str], ctx: Context) -> Record:
     data = fields.pick(source, _PROGRESS)
     step = Step(
         upstream_id=fields.token(data, "upstream_id"),
         step=fields.needed(data, "step", _STEPS),
-        occurred_at=_time(data, "occurred_at", source, ctx),
+        occurred_at=_time(data, "occurred_at", constants, ctx),
         step_id=fields.token(data, "step_id", required=False),
         unit=fields.text(data, "unit"),
         level=fields.choice(data, "level", _LEVELS, None),
         contacted=fields.flag(data, "contacted"),
         solved=fields.flag(data, "solved"),
         satisfaction=fields.choice(data, "satisfaction", _SATISFACTION, None),
-        extended_to=_time(data, "extended_to", source, ctx) if "extended_to" in data else None,
+        extended_to=_time(data, "extended_to", constants, ctx) if "extended_to" in data else None,
         note=fields.text(data, "note", fields.CONTENT_LIMIT),
         extra=_extra(data),
     )

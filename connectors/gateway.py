@@ -9,9 +9,11 @@ GET  /metrics                        Prometheus
 
 import asyncio
 import logging
+import re
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,9 +36,14 @@ from schemas.codec import Codec
 from schemas.ids import digest_id
 from schemas.reasons import ReasonCode
 from schemas.records import DeadLetter
-from schemas.topics import DEADLETTER, PROGRESS, intake_topic
+from schemas.topics import DEADLETTER, MAX_RECORD_BYTES, PROGRESS, intake_topic
 
 _log: Final = logging.getLogger(__name__)
+
+#: Answer header of WeChat's POST, whose text does not tell: accepted, refused or ignored.
+OUTCOME_HEADER: Final = "X-Zhishu-Outcome"
+#: Request header of a dead letter that is played again: how often, as digits.
+REPLAY_COUNT_HEADER: Final = "X-Zhishu-Replay-Count"
 
 #: HTTP status of a reason; the codes of one message's fields are 422.
 _STATUS: Final[dict[ReasonCode, int]] = {
@@ -59,8 +66,21 @@ _SLICE: Final = 100
 _NO_FEED: Final = "unknown"
 _JSON: Final = "application/json"
 _WECHAT_DONE: Final = "success"
+_REPLAY_COUNT: Final = re.compile(r"\d{1,6}", re.ASCII)
+#: Bytes of an original that a dead letter keeps, so that the letter itself is a record Kafka takes.
+_LETTER_BYTES: Final = MAX_RECORD_BYTES - 50_000
+_CUT: Final = f"only the first {_LETTER_BYTES} bytes of the original are kept here"
+_CLOSE: Final = {"Connection": "close"}
 
 Clock = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`body_s`: seconds in which a body must have arrived. `in_flight_bytes`: bodies that one process holds at once."""
+
+    body_s: float = 30.0
+    in_flight_bytes: int = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +106,19 @@ class _AnsweredError(Exception):
     def __init__(self, refusal: Refusal, headers: Mapping[str, str] | None = None, status: int | None = None) -> None:
         super().__init__(refusal.reason)
         self.refusal = refusal
-        self.headers = headers
         self.status = status or _status(refusal)
+        again = {"Retry-After": str(_RETRY_AFTER_S)} if refusal.code == "unavailable" else {}
+        self.headers: Mapping[str, str] = {**again, **(headers or {})}
 
 
 @dataclass(slots=True)
 class _Work:
-    """A request's outcomes, and the records that must be acknowledged before they may be told."""
+    """A request's outcomes, and the records that must be acknowledged before they may be told.
 
+    `replay_count`: how often the request's message was dead-lettered and played again.
+    """
+
+    replay_count: int
     outcomes: list[Outcome] = field(default_factory=list)
     records: list[KafkaRecord] = field(default_factory=list)
     letters: Counter[ReasonCode] = field(default_factory=Counter)
@@ -110,6 +135,7 @@ class Gateway:
         sink: RecordSink,
         codec: Codec,
         clock: Clock,
+        limits: Limits,
     ) -> None:
         self._profile = profile
         self._secrets = secrets
@@ -117,6 +143,8 @@ class Gateway:
         self._sink = sink
         self._codec = codec
         self._clock = clock
+        self._limits = limits
+        self._in_flight = 0
         self._places = Places(profile)
         for feed in profile.feeds():  # so that a feed that never spoke is seen as silent, not as absent
             metrics.RECEIVED.labels(feed=feed)
@@ -127,29 +155,31 @@ class Gateway:
         received_at = self._clock()
         channel = self._channel(request)
         connector = CONNECTORS[channel.protocol]
-        body = await self._body(request, channel)
-        secret = self._secrets.get(channel.id, ChannelSecret())
-        if channel.protocol == "wechat":
-            self._check(channel, lambda: _check_wechat(secret, request))
-        else:
-            self._check(channel, lambda: _check_hmac(secret, request, body, received_at))
-        return await self._take(request, channel, connector, body, received_at)
+        if channel.protocol != "wechat":
+            return await self._take_signed(request, channel, connector, received_at)
+        try:
+            # WeChat's signature does not cover the body, which is read only after it.
+            self._check(channel, lambda: _check_wechat(self._secret(channel), request), _CLOSE)
+            async with self._body(request, channel) as body:
+                work, _ = await self._take(request, channel, connector, body, received_at)
+        except _AnsweredError as answered:
+            if answered.status != _STATUS["unavailable"]:
+                answered.headers = {**answered.headers, OUTCOME_HEADER: "refused"}
+            raise
+        # Also for a refused message: it is kept as a dead letter, and WeChat would only send it twice more.
+        return web.Response(text=_WECHAT_DONE, headers={OUTCOME_HEADER: work.outcomes[0].status})
 
     async def progress(self, request: web.Request) -> web.StreamResponse:
         """POST of canonical progress for a channel's cases."""
         received_at = self._clock()
-        channel = self._channel(request)
-        body = await self._body(request, channel)
-        secret = self._secrets.get(channel.id, ChannelSecret())
-        self._check(channel, lambda: _check_hmac(secret, request, body, received_at))
-        return await self._take(request, channel, canonical.PROGRESS, body, received_at)
+        return await self._take_signed(request, self._channel(request), canonical.PROGRESS, received_at)
 
     async def url_check(self, request: web.Request) -> web.StreamResponse:
         """GET by which WeChat proves the address: the echo string comes back as it is."""
         channel = self._channel(request)
         if channel.protocol != "wechat":
             raise _AnsweredError(Refusal("unsupported_type", "send messages with POST"), {"Allow": "POST"}, 405)
-        self._check(channel, lambda: _check_wechat(self._secrets.get(channel.id, ChannelSecret()), request))
+        self._check(channel, lambda: _check_wechat(self._secret(channel), request))
         return web.Response(text=request.query.get("echostr", ""))
 
     async def health(self, _request: web.Request) -> web.StreamResponse:
@@ -169,51 +199,83 @@ class Gateway:
             raise _AnsweredError(Refusal("unknown_channel", "channels.toml has no channel of this id"))
         return channel
 
-    async def _body(self, request: web.Request, channel: Channel) -> bytes:
-        """The body, read no further than the channel's limit."""
+    def _secret(self, channel: Channel) -> ChannelSecret:
+        return self._secrets.get(channel.id, ChannelSecret())
+
+    async def _take_signed(
+        self, request: web.Request, channel: Channel, connector: Connector, received_at: int
+    ) -> web.StreamResponse:
+        key = self._secret(channel).key
+        time, given = (request.headers.get(name, "") for name in (auth.TIME_HEADER, auth.SIGNATURE_HEADER))
+        self._check(channel, lambda: auth.check_claim(key, time, given, received_at), _CLOSE)
+        async with self._body(request, channel) as body:
+            path = request.rel_url.raw_path
+            self._check(
+                channel, lambda: auth.check_signature(key, request.method, path, time, given, body, received_at)
+            )
+            work, single = await self._take(request, channel, connector, body, received_at)
+        return _single(work.outcomes[0]) if single else _batch(work.outcomes)
+
+    @asynccontextmanager
+    async def _body(self, request: web.Request, channel: Channel) -> AsyncIterator[bytes]:
+        """The body, counted as in flight until the request is done with it."""
+        body = bytearray()
+        try:
+            await self._read(request, channel, body)
+            yield bytes(body)
+        finally:
+            self._in_flight -= len(body)
+
+    async def _read(self, request: web.Request, channel: Channel, body: bytearray) -> None:
+        """Reads no further than the channel's limit, nor longer than `Limits.body_s`."""
         try:
             if request.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise Refusal("unsupported_type", "send the body without Content-Encoding")
             limit = channel.max_body_bytes
             if (request.content_length or 0) > limit:
                 raise Refusal("too_large", f"the body is over {limit} bytes; send smaller batches")
-            body = bytearray()
             try:
-                async for chunk in request.content.iter_any():
-                    body += chunk
-                    if len(body) > limit:
-                        raise Refusal("too_large", f"the body is over {limit} bytes; send smaller batches")
+                async with asyncio.timeout(self._limits.body_s):
+                    async for chunk in request.content.iter_any():
+                        body += chunk
+                        self._in_flight += len(chunk)
+                        if len(body) > limit:
+                            raise Refusal("too_large", f"the body is over {limit} bytes; send smaller batches")
+                        if self._in_flight > self._limits.in_flight_bytes:
+                            raise Refusal("unavailable", "the hub is busy with other requests; send the same again")
             except web.PayloadAccessError:
                 raise Refusal("bad_encoding", "the body broke off; send it again") from None
+            except TimeoutError:
+                raise Refusal("bad_encoding", "the body did not arrive in time; send it again") from None
         except Refusal as refusal:
             _count_refused(channel, [refusal.code])
             # What is left of the body is not read: the connection can't carry another request.
-            raise _AnsweredError(refusal, headers={"Connection": "close"}) from None
-        return bytes(body)
+            raise _AnsweredError(refusal, _CLOSE) from None
 
-    def _check(self, channel: Channel, check: Callable[[], None]) -> None:
+    def _check(self, channel: Channel, check: Callable[[], None], headers: Mapping[str, str] | None = None) -> None:
         try:
             check()
         except Refusal as refusal:
             _count_refused(channel, [refusal.code])
-            raise _AnsweredError(refusal) from None
+            raise _AnsweredError(refusal, headers) from None
 
     async def _take(
         self, request: web.Request, channel: Channel, connector: Connector, body: bytes, received_at: int
-    ) -> web.StreamResponse:
-        content_type = request.headers.get("Content-Type", "")
+    ) -> tuple[_Work, bool]:
+        """The outcomes of a body whose sender is known, once Kafka has their records, and whether it was one message."""
+        # A header may hold bytes that are no text, and a dead letter is to hold it.
+        content_type = request.headers.get("Content-Type", "").encode("ascii", "replace").decode()
         ctx = make_context(self._profile, channel, self._privacy, self._places, received_at)
-        work, single = _Work(), True
+        replay_count = _replay_count(request)
+        work, single = _Work(replay_count), True
         try:
-            parsed = connector.parse(body, content_type)
-            if len(parsed.items) > channel.max_records:
-                raise Refusal("too_many_records", f"more than {channel.max_records} messages; send smaller batches")
+            parsed = connector.parse(body, content_type, channel.max_records)
             single = parsed.single
             # A batch's message is kept by itself, as JSON, whatever the batch came as.
             await self._normalise(parsed.items, connector, ctx, content_type if single else _JSON, work)
-        except Refusal as refusal:
-            work, single = _Work(), True
-            self._refuse(refusal, body, connector, ctx, content_type, work)
+        except Exception as error:
+            work, single = _Work(replay_count), True
+            self._refuse(_as_refusal(error), body, connector, ctx, content_type, work)
         try:
             await self._sink.send(work.records)
         except UnavailableError as error:
@@ -221,24 +283,21 @@ class Gateway:
             _count_refused(channel, ["unavailable"] * len(work.outcomes))
             raise _AnsweredError(
                 Refusal("unavailable", "Kafka did not acknowledge; send the same again"),
-                headers={"Retry-After": str(_RETRY_AFTER_S)},
             ) from None
         self._count(channel, work)
-        if channel.protocol == "wechat" and connector is not canonical.PROGRESS:
-            # Also for a refused message: it is kept as a dead letter, and WeChat would only send it twice more.
-            return web.Response(text=_WECHAT_DONE)
-        return _single(work.outcomes[0]) if single else _batch(work.outcomes)
+        return work, single
 
     async def _normalise(
-        self, items: Sequence[Message | Broken], connector: Connector, ctx: Context, content_type: str, work: _Work
+        self, items: Iterable[Message | Broken], connector: Connector, ctx: Context, content_type: str, work: _Work
     ) -> None:
+        """Adds one outcome for each item; what goes wrong with one does not touch the others."""
         for number, item in enumerate(items, start=1):
             try:
                 if isinstance(item, Broken):
                     raise item.refusal
                 work.outcomes.append(self._accept(item, connector, ctx, work.records))
-            except Refusal as refusal:
-                self._refuse(refusal, item.raw, connector, ctx, content_type, work)
+            except Exception as error:
+                self._refuse(_as_refusal(error), item.raw, connector, ctx, content_type, work)
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
 
@@ -248,12 +307,12 @@ class Gateway:
             return Outcome("ignored")
         if found[0] == "report":
             report = found[1]
-            records.append(
-                (intake_topic(report["feed"]), report["place_key"].encode(), self._codec.encode("report", report))
-            )
+            value = _bounded(self._codec.encode("report", report))
+            records.append((intake_topic(report["feed"]), report["place_key"].encode(), value))
             return Outcome("accepted", report["report_id"], "report")
         progress = found[1]
-        records.append((PROGRESS, progress["report_id"].encode(), self._codec.encode("progress", progress)))
+        value = _bounded(self._codec.encode("progress", progress))
+        records.append((PROGRESS, progress["report_id"].encode(), value))
         return Outcome("accepted", progress["progress_id"], "progress")
 
     def _refuse(
@@ -261,11 +320,11 @@ class Gateway:
     ) -> None:
         work.outcomes.append(Outcome("refused", refusal=refusal))
         if not connector.repeats:
-            work.records.append(self._letter(refusal, raw, ctx, content_type))
+            work.records.append(self._letter(refusal, raw, ctx, content_type, work.replay_count))
             work.letters[refusal.code] += 1
 
-    def _letter(self, refusal: Refusal, raw: bytes, ctx: Context, content_type: str) -> KafkaRecord:
-        """The dead letter of a message whose sender can't mend and repeat it; the original is sealed."""
+    def _letter(self, refusal: Refusal, raw: bytes, ctx: Context, content_type: str, replay_count: int) -> KafkaRecord:
+        """The dead letter of a message whose sender can't mend and repeat it; the original is sealed, and cut to what fits."""
         identity = digest_id("connector", ctx.channel.id, self._privacy.fingerprint(raw))
         media, charset = media_type(content_type)
         letter: DeadLetter = {
@@ -277,13 +336,13 @@ class Gateway:
             "origin_partition": None,
             "origin_offset": None,
             "reason_code": refusal.code,
-            "reason": refusal.reason,
+            "reason": refusal.reason if len(raw) <= _LETTER_BYTES else f"{refusal.reason} ({_CUT})",
             "failed_at": ctx.received_at,
             "key": None,
             "content_type": f"{media[:100]}; charset={charset}" if charset else media[:100] or None,
-            "original": self._privacy.seal(raw, identity),
+            "original": self._privacy.seal(raw[:_LETTER_BYTES], identity),
             "sealed_key_id": self._privacy.seal_key_id,
-            "replay_count": 0,
+            "replay_count": replay_count,
         }
         return DEADLETTER, ctx.channel.id.encode(), self._codec.encode("dead_letter", letter)
 
@@ -312,9 +371,10 @@ def make_app(
     codec: Codec,
     clock: Clock,
     extra_routes: Iterable[web.AbstractRouteDef] = (),
+    limits: Limits = Limits(),
 ) -> web.Application:
     """The gateway. `clock`: milliseconds UTC. `extra_routes`: what hub serves beside it (the schema registry's endpoint)."""
-    gateway = Gateway(profile, secrets, privacy, sink, codec, clock)
+    gateway = Gateway(profile, secrets, privacy, sink, codec, clock, limits)
     app = web.Application(middlewares=[_answers])
     app.add_routes(
         [
@@ -342,21 +402,33 @@ async def _answers(
     except web.HTTPException:
         raise
     except Exception as error:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        _log.error("%s in %s, line %s (%s)", type(error).__name__, frame.filename, frame.lineno, frame.name)
+        _log_place(error)
         return web.json_response({"code": "internal", "reason": "the hub failed; its log says where"}, status=500)
 
 
-def _check_hmac(secret: ChannelSecret, request: web.Request, body: bytes, now_ms: int) -> None:
-    auth.check_signature(
-        secret.key,
-        request.method,
-        request.rel_url.raw_path,
-        request.headers.get(auth.TIME_HEADER, ""),
-        request.headers.get(auth.SIGNATURE_HEADER, ""),
-        body,
-        now_ms,
-    )
+def _log_place(error: Exception) -> None:
+    """Type and place only: an unforeseen error's text may quote the message."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    _log.error("%s in %s, line %s (%s)", type(error).__name__, frame.filename, frame.lineno, frame.name)
+
+
+def _as_refusal(error: Exception) -> Refusal:
+    """A refusal as it is; an unforeseen error is logged, and its message refused like any other that can't be taken."""
+    if isinstance(error, Refusal):
+        return error
+    _log_place(error)
+    return Refusal("bad_field", "the message can't be read; the hub's log says where it stopped")
+
+
+def _bounded(value: bytes) -> bytes:
+    if len(value) > MAX_RECORD_BYTES:
+        raise Refusal("too_large", f"the message makes a record over {MAX_RECORD_BYTES} bytes; shorten it")
+    return value
+
+
+def _replay_count(request: web.Request) -> int:
+    given = request.headers.get(REPLAY_COUNT_HEADER, "")
+    return int(given) if _REPLAY_COUNT.fullmatch(given) else 0
 
 
 def _check_wechat(secret: ChannelSecret, request: web.Request) -> None:

@@ -37,8 +37,10 @@ _STEPS: Final = {
     "归档": "close",
     "退回": "return",
 }
-# The tags stand at the end; a # after a digit or letter is part of an address (3#楼).
-_TAGS: Final = re.compile(r"(?<![0-9A-Za-z#])(?:#[^#\s，。；！？]{1,40})+#?\s*$")
+_TAG_LIMIT: Final = 40
+_NO_TAG: Final = re.compile(r"[#\s，。；！？]")
+#: A # after one of these is part of an address (3#楼), or no tag.
+_BEFORE_NO_TAG: Final = re.compile(r"[0-9A-Za-z#]")
 _PHONE_TAG: Final = re.compile(r"报警电话[:：]?\s*([+\d０-９][\d０-９ -]{5,18})")
 _PHONE_TAG_NAME: Final = "报警电话"
 #: The event number ends in its date and four digits.
@@ -56,12 +58,23 @@ def normalise(message: Message, ctx: Context) -> Record | None:
 
 
 def split_tags(description: str) -> tuple[str, list[str]]:
-    """Description without the tags at its end, and the tags but the phone's."""
-    found = _TAGS.search(description)
-    if not found:
+    """Description without the tags at its end, and the tags but the phone's.
+
+    Read from the end back, each character once: the longest row of tags (#, then 1 to 40 characters) that ends the text.
+    """
+    end = len(description.rstrip().removesuffix("#"))
+    row_end, start = end, -1
+    while (hash_at := description.rfind("#", max(0, end - _TAG_LIMIT - 1), end)) >= 0:
+        tag = description[hash_at + 1 : end]
+        if not tag or _NO_TAG.search(tag):
+            break
+        end = hash_at
+        if hash_at == 0 or not _BEFORE_NO_TAG.match(description, hash_at - 1):
+            start = hash_at
+    if start < 0:
         return description, []
-    tags = [tag.strip() for tag in found[0].split("#") if tag.strip()]
-    return description[: found.start()].strip(), [tag for tag in tags if not tag.startswith(_PHONE_TAG_NAME)]
+    tags = description[start + 1 : row_end].split("#")
+    return description[:start].strip(), [tag for tag in tags if not tag.startswith(_PHONE_TAG_NAME)]
 
 
 def _transfer(message: Message, ctx: Context) -> Record:

@@ -68,6 +68,9 @@ _NOBODY: Final = frozenset(
     )
 )
 
+#: Stands for personal data of which nothing may be read.
+FULL_MASK: Final = "***"
+
 #: Text as the message gave it, and what stands in its place for readers.
 Known = tuple[str, str]
 
@@ -120,11 +123,14 @@ def fold(text: str) -> str:
     return text.translate(_FOLD) if _FULL_WIDTH.search(text) else text
 
 
-def mask_text(text: str, known: Iterable[Known] = ()) -> str:
-    """Text with phones, identity and card numbers, plates, e-mail addresses and the `known` strings masked."""
+def mask_text(text: str, known: Iterable[Known] = (), *, fully: bool = False) -> str:
+    """Text with phones, identity and card numbers, plates, e-mail addresses and the `known` strings masked.
+
+    `fully`: nothing of them stays readable, as a confidential report needs.
+    """
     for given, mask in known:
         if given in text:
-            text = text.replace(given, mask)
+            text = text.replace(given, FULL_MASK if fully else mask)
     if not _WORTH_A_LOOK.search(text):
         return text
     folded = fold(text)
@@ -133,7 +139,7 @@ def mask_text(text: str, known: Iterable[Known] = ()) -> str:
     for found in _PERSONAL.finditer(folded):
         what = found.lastgroup or ""
         start, end = found.span(what)
-        parts += (text[done:start], _MASKS[what](found[what]))
+        parts += (text[done:start], FULL_MASK if fully else _MASKS[what](found[what]))
         done = end
     return "".join((*parts, text[done:])) if parts else text
 

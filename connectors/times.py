@@ -61,7 +61,7 @@ def formatted_time(data: Fields, name: str, zone: tzinfo, pattern: str) -> int:
     """A time in the strptime `pattern` that the profile's channel declares."""
     try:
         moment = datetime.strptime(_text(data, name), pattern)  # noqa: DTZ007 - the zone follows below
-    except ValueError:
+    except (ValueError, re.error):  # re.error: a pattern that names one part of the time twice
         raise Refusal("bad_time", f"{name}: does not fit the channel's time_format") from None
     return _milliseconds(moment, name, zone)
 

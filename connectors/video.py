@@ -22,10 +22,10 @@ _HIKVISION: Final = fields.words(
 _BOX: Final = fields.words("camera_id event_type timestamp confidence image_snapshot_url video_clip_url")
 
 
-def parse(body: bytes, content_type: str) -> Parsed:
+def parse(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
     """XML (one alert) or JSON (object, array, NDJSON), by Content-Type."""
     if media_type(content_type)[0] not in _XML_TYPES:
-        return parse_json(body, content_type)
+        return parse_json(body, content_type, max_records)
     root = parse_xml(body, content_type)
     if local_name(root) != _ROOT:
         raise Refusal("unsupported_type", f"the XML must be an {_ROOT}")

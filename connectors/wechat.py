@@ -21,7 +21,7 @@ _IGNORED: Final = frozenset(("event", "link", "device_event", "device_text", "ha
 _TEXT_FIELDS: Final = {"text": "Content", "voice": "Recognition"}
 
 
-def parse(body: bytes, content_type: str) -> Parsed:
+def parse(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
     """One message; WeChat sends nothing else."""
     root = parse_xml(body, content_type)
     if local_name(root) != "xml":

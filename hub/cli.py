@@ -4,7 +4,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,7 @@ from rich.table import Table
 from hub.settings import Settings
 
 if TYPE_CHECKING:
+    from hub.deadletters import Letter
     from hub.play import Played
     from sinks.kpi import Figure
 
@@ -342,7 +343,6 @@ def deadletter_list(
     as_json: Json = False,
 ) -> None:
     """Letters not yet replayed: when, where, why."""
-    letters = _letters(everything)
     rows = [
         {
             "id": x.record["dead_letter_id"],
@@ -353,7 +353,7 @@ def deadletter_list(
             "reason": x.record["reason"],
             "replay_count": x.record["replay_count"],
         }
-        for x in letters
+        for x in _letters(everything)
     ]
     if as_json:
         _print_json(rows)
@@ -376,14 +376,14 @@ def deadletter_show(letter_id: str) -> None:
     raise CommandError("no dead letter has this id; `zhishu deadletter list --all` shows all")
 
 
-def _letters(everything: bool) -> "list[Any]":
+def _letters(everything: bool) -> "Iterator[Letter]":
     from hub.deadletters import read_letters
     from hub.endpoints import kafka_bootstrap
     from schemas.codec import Codec
     from schemas.registry import open_registry
 
     settings = Settings()
-    return list(read_letters(kafka_bootstrap(settings), Codec(open_registry(settings.registry_url)), everything))
+    return read_letters(kafka_bootstrap(settings), Codec(open_registry(settings.registry_url)), everything)
 
 
 @deadletter_app.command("replay")
@@ -402,7 +402,7 @@ def deadletter_replay(
     from schemas.registry import open_registry
 
     settings = Settings()
-    played = replay(
+    result = replay(
         kafka_bootstrap(settings),
         url or f"http://{settings.http_host}:{settings.http_port}",
         Codec(open_registry(settings.registry_url)),
@@ -410,7 +410,11 @@ def deadletter_replay(
         load_secrets(settings.secrets_file),
         frozenset(letter_ids or ()),
     )
-    typer.echo(summary(played))
+    typer.echo(summary(result.played))
+    for letter_id, reason in result.skipped.items():
+        typer.echo(f"{letter_id} was not sent: {reason}")
+    if result.skipped or result.played.refused:
+        raise typer.Exit(1)
 
 
 def _stop_like_ctrl_c(_: int, __: FrameType | None) -> NoReturn:

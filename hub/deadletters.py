@@ -6,9 +6,10 @@ a new letter with a higher replay_count (the Kafka header `replay-count` carries
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import aiohttp
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -19,10 +20,11 @@ from hub.kafka_admin import committed_offsets, offset_ranges
 from hub.play import Played, Player, Request
 from hub.secrets import Secrets
 from profiles import Profile
-from schemas.codec import Codec
+from schemas.codec import Codec, DecodeError
 from schemas.records import DeadLetter
 from schemas.topics import DEADLETTER, REPLAY_HEADER
 
+_log: Final = logging.getLogger(__name__)
 #: Consumer group whose committed offsets say which letters were replayed already.
 GROUP: Final = "deadletter-replay"
 
@@ -41,7 +43,10 @@ class Letter:
 
 
 def read_letters(bootstrap: str, codec: Codec, everything: bool = False) -> Iterator[Letter]:
-    """Letters not yet replayed, or all of them, oldest first within each partition; ends at the present end."""
+    """Letters not yet replayed, or all of them, oldest first within each partition; ends at the present end.
+
+    A value that is no letter is passed over with a line in the log: a foreign record must not hide the others.
+    """
     ranges = offset_ranges(bootstrap, [DEADLETTER])
     done = {} if everything else committed_offsets(bootstrap, GROUP)
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level="read_committed")
@@ -51,9 +56,12 @@ def read_letters(bootstrap: str, codec: Codec, everything: bool = False) -> Iter
             consumer.assign([tp])
             consumer.seek(tp, max(bounds.begin, done.get((topic, partition), bounds.begin)))
             while consumer.position(tp) < bounds.end:
-                for message in consumer.poll(timeout_ms=1000).get(tp, []):
+                for message in consumer.poll(timeout_ms=1000, max_records=100).get(tp, []):
                     if message.offset < bounds.end:
-                        yield Letter(partition, message.offset, codec.dead_letter(message.value))
+                        try:
+                            yield Letter(partition, message.offset, codec.dead_letter(message.value or b""))
+                        except DecodeError as error:
+                            _log.warning("%s/%d/%d is no letter (%s)", topic, partition, message.offset, error.code)
     finally:
         consumer.close()
 
@@ -62,81 +70,111 @@ def _original(record: DeadLetter, secrets: Secrets) -> bytes:
     if record["sealed_key_id"] is None:
         return record["original"]
     if record["sealed_key_id"] != secrets.seal_key_id:
-        raise ReplayError(
-            f"letter {record['dead_letter_id']} is sealed with the key {record['sealed_key_id']}; give that key to read it"
-        )
+        raise ReplayError(f"it is sealed with the key {record['sealed_key_id']}: give the secrets file that has it")
     privacy = Privacy(secrets.reporter_key, secrets.seal_key, secrets.seal_key_id)
     return privacy.unseal(record["original"], record["dead_letter_id"])
 
 
-async def _post(url: str, profile: Profile, secrets: Secrets, letters: Iterable[Letter]) -> Played:
-    played = Played()
-    async with aiohttp.ClientSession() as session:
-        player = Player(url, session)
-        for letter in letters:
-            record = letter.record
-            channel = profile.channels.get(record["channel"] or "")
-            if channel is None:
-                raise ReplayError(f"letter {record['dead_letter_id']} names a channel that channels.toml does not have")
-            body = Request(_original(record, secrets), record["content_type"] or "application/json", 1)
-            await player.send(channel, secrets.channels[channel.id], f"/intake/{channel.id}", body, played)
-    return played
+@dataclass
+class Replayed:
+    """What was sent and answered, and the letters that could not be sent, by id, with the reason."""
+
+    played: Played = field(default_factory=Played)
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
-def _produce(bootstrap: str, letters: Iterable[Letter], secrets: Secrets) -> int:
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
-    sent = []
-    try:
-        for letter in letters:
-            record = letter.record
-            count = str(record["replay_count"] + 1).encode()
-            sent.append(
-                producer.send(
-                    record["origin_topic"],
-                    value=_original(record, secrets),
-                    key=record["key"],
-                    headers=[(REPLAY_HEADER, count)],
-                )
-            )
-        producer.flush(timeout=60)
-        for future in sent:
+class _Replay:
+    """Sends letters one after the other: through the gateway, or back into the topic they came from."""
+
+    def __init__(self, player: Player, producer: KafkaProducer, profile: Profile, secrets: Secrets) -> None:
+        self._player = player
+        self._producer = producer
+        self._profile = profile
+        self._secrets = secrets
+        self._sent: list[Any] = []
+        self.result = Replayed()
+
+    async def send(self, record: DeadLetter) -> None:
+        """Sends one letter; what keeps it from being sent is noted."""
+        try:
+            if record["stage"] == "connector":
+                await self._post(record)
+            else:
+                self._produce(record)
+        except ReplayError as error:
+            self.result.skipped[record["dead_letter_id"]] = str(error)
+
+    async def _post(self, record: DeadLetter) -> None:
+        channel = self._profile.channels.get(record["channel"] or "")
+        secret = self._secrets.channels.get(record["channel"] or "")
+        if channel is None or secret is None:
+            raise ReplayError(f"channels.toml or the secrets file has no channel {record['channel']}: add it")
+        body = _original(record, self._secrets)
+        request = Request(body, record["content_type"] or "application/json", 1, record["replay_count"] + 1)
+        await self._player.send(channel, secret, f"/intake/{channel.id}", request, self.result.played)
+
+    def _produce(self, record: DeadLetter) -> None:
+        headers = [(REPLAY_HEADER, str(record["replay_count"] + 1).encode())]
+        value = _original(record, self._secrets)
+        self._sent.append(self._producer.send(record["origin_topic"], value=value, key=record["key"], headers=headers))
+
+    def finish(self) -> None:
+        """Waits for Kafka's acknowledgement of every letter written back; raises KafkaError."""
+        for future in self._sent:
             future.get(timeout=60)
+        self.result.played.accepted += len(self._sent)
+
+
+async def _replay(
+    bootstrap: str,
+    url: str,
+    profile: Profile,
+    secrets: Secrets,
+    letters: Iterable[Letter],
+) -> tuple[Replayed, dict[int, int], set[str]]:
+    """Result, next offset by partition, and the ids that were read."""
+    ends: dict[int, int] = {}
+    seen: set[str] = set()
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    try:
+        async with aiohttp.ClientSession() as session:
+            work = _Replay(Player(url, session), producer, profile, secrets)
+            for letter in letters:
+                ends[letter.partition] = letter.offset + 1
+                seen.add(letter.record["dead_letter_id"])
+                await work.send(letter.record)
+        work.finish()
     finally:
         producer.close()
-    return len(sent)
+    return work.result, ends, seen
 
 
 def replay(
     bootstrap: str, url: str, codec: Codec, profile: Profile, secrets: Secrets, only: frozenset[str] = frozenset()
-) -> Played:
+) -> Replayed:
     """Sends the letters not yet replayed again, or just those with these ids whether replayed or not.
 
     Without `only`, every letter read counts as replayed once all were sent, whatever came of them: what fails again is a
-    new letter. Raises ReplayError or hub.play.PlayError; then none counts as replayed.
+    new letter, and what could not be sent is told by id. Raises ReplayError for an unknown id, hub.play.PlayError when
+    the gateway stays away, KafkaError when the broker does; then none counts as replayed.
     """
-    letters = [x for x in read_letters(bootstrap, codec, bool(only)) if not only or x.record["dead_letter_id"] in only]
-    if missing := only - {letter.record["dead_letter_id"] for letter in letters}:
+    found = read_letters(bootstrap, codec, bool(only))
+    chosen = (letter for letter in found if not only or letter.record["dead_letter_id"] in only)
+    result, ends, seen = asyncio.run(_replay(bootstrap, url, profile, secrets, chosen))
+    if missing := only - seen:
         raise ReplayError(
             f"no dead letter has the id {', '.join(sorted(missing))}; `zhishu deadletter list --all` shows all"
         )
-    by_post = [letter for letter in letters if letter.record["stage"] == "connector"]
-    played = asyncio.run(_post(url, profile, secrets, by_post))
-    played.accepted += _produce(bootstrap, (x for x in letters if x.record["stage"] != "connector"), secrets)
-    if not only:
-        _commit(bootstrap, letters)
-    return played
+    if ends and not only:
+        _commit(bootstrap, ends)
+    return result
 
 
-def _commit(bootstrap: str, letters: list[Letter]) -> None:
-    ends: dict[TopicPartition, int] = {}
-    for letter in letters:
-        tp = TopicPartition(DEADLETTER, letter.partition)
-        ends[tp] = max(ends.get(tp, 0), letter.offset + 1)
-    if not ends:
-        return
+def _commit(bootstrap: str, ends: dict[int, int]) -> None:
+    offsets = {TopicPartition(DEADLETTER, partition): OffsetAndMetadata(end, "", -1) for partition, end in ends.items()}
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=GROUP, enable_auto_commit=False)
     try:
-        consumer.assign(list(ends))
-        consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in ends.items()})
+        consumer.assign(list(offsets))
+        consumer.commit(offsets)
     finally:
         consumer.close()

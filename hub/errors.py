@@ -9,6 +9,7 @@ _EXPECTED = (
     ("hub.up", "UpError"),
     ("hub.play", "PlayError"),
     ("hub.deadletters", "ReplayError"),
+    ("kafka.errors", "KafkaError"),
     ("hub.kafka_admin", "TopicError"),
     ("hub.process", "DirLockedError"),
     ("hub.kafka_embedded", "EmbeddedKafkaError"),

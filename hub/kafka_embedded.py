@@ -160,6 +160,8 @@ def broker_settings(log_dir: Path, port: int, controller_port: int, flush_every_
         settings[f"{topic}.replication.factor"] = "1"
     for topic in ("transaction.state.log", "share.coordinator.state.topic"):
         settings[f"{topic}.min.isr"] = "1"
+    # A group without members, such as the replay tool's, must remember what it has done as long as its topic is kept.
+    settings["offsets.retention.minutes"] = str(400 * 24 * 60)
     if flush_every_ms is not None:
         # The interval says what is due; the scheduler looks for it, by default never; its first look is delayed by 30 s.
         for key in ("log.flush.interval.ms", "log.flush.scheduler.interval.ms", "log.initial.task.delay.ms"):

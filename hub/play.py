@@ -22,6 +22,7 @@ import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from connectors.auth import SIGNATURE_HEADER, TIME_HEADER, ChannelSecret, signature, wechat_signature
+from connectors.gateway import OUTCOME_HEADER, REPLAY_COUNT_HEADER
 from profiles import Channel
 
 _T = TypeVar("_T")
@@ -44,11 +45,21 @@ class TryAgainError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One request: body, its content type, and how many messages it holds."""
+    """One request: body, its content type, how many messages it holds, and how often it was played again before."""
 
     body: bytes
     content_type: str
     messages: int
+    replay_count: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back. `outcome` is the header that says what WeChat's own `success` does not."""
+
+    status: int
+    text: str
+    outcome: str
 
 
 @dataclass
@@ -79,48 +90,60 @@ def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
         yield chunk
 
 
-def _csv_request(header: list[str], rows: list[list[str]]) -> Request:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(header)
-    writer.writerows(rows)
-    return Request(out.getvalue().encode(), "text/csv; charset=utf-8", len(rows))
-
-
-def _batches(lines: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
-    """Lines in batches of at most BATCH and of at most `max_bytes`; a longer line stands alone."""
+def _batches(items: Iterable[bytes], most: int, max_bytes: int) -> Iterator[list[bytes]]:
+    """Items in batches of at most `most` and of at most `max_bytes`; a longer item stands alone."""
     batch: list[bytes] = []
     size = 0
-    for line in lines:
-        if batch and (len(batch) == BATCH or size + len(line) > max_bytes):
+    for item in items:
+        if batch and (len(batch) == most or size + len(item) + 1 > max_bytes):
             yield batch
             batch, size = [], 0
-        batch.append(line)
-        size += len(line)
+        batch.append(item)
+        size += len(item) + 1
     if batch:
         yield batch
 
 
-def requests(path: Path, max_bytes: int) -> Iterator[Request]:
-    """The requests that carry a file, NDJSON in bodies of at most `max_bytes`; raises PlayError for another kind of file."""
+def _csv_lines(path: Path) -> tuple[bytes, Iterator[bytes]]:
+    """Header and rows of a table, each as one line of CSV again."""
+
+    def line(row: list[str]) -> bytes:
+        out = io.StringIO()
+        csv.writer(out).writerow(row)
+        return out.getvalue().encode()
+
+    def rows() -> Iterator[bytes]:
+        with path.open(encoding="utf-8-sig", newline="") as table:
+            reader = csv.reader(table)
+            next(reader, None)
+            yield from map(line, reader)
+
+    with path.open(encoding="utf-8-sig", newline="") as table:
+        return line(next(csv.reader(table), [])), rows()
+
+
+def requests(path: Path, max_bytes: int, most: int = BATCH) -> Iterator[Request]:
+    """The requests that carry a file, each of at most `max_bytes` and `most` messages; raises PlayError for another kind."""
     if path.suffix == ".ndjson":
         with path.open("rb") as file:
-            for lines in _batches((line for line in file if line.strip()), max_bytes):
-                yield Request(b"".join(lines), "application/x-ndjson", len(lines))
+            for lines in _batches((line.strip() for line in file if line.strip()), most, max_bytes):
+                yield Request(b"\n".join(lines), "application/x-ndjson", len(lines))
     elif path.suffix == ".xml":
         with path.open("rb") as file:
             for line in file:
                 if line.strip():
                     yield Request(line.strip(), "application/xml", 1)
     elif path.suffix == ".json":
-        for items in _chunks(json.loads(path.read_bytes()), BATCH):
-            yield Request(json.dumps(items, ensure_ascii=False).encode(), "application/json", len(items))
+        found = json.loads(path.read_bytes())
+        items = (
+            json.dumps(item, ensure_ascii=False).encode() for item in (found if isinstance(found, list) else [found])
+        )
+        for lines in _batches(items, most, max_bytes):
+            yield Request(b"\n".join(lines), "application/x-ndjson", len(lines))
     elif path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as table:
-            reader = csv.reader(table)
-            header = next(reader, [])
-            for rows in _chunks(reader, BATCH):
-                yield _csv_request(header, rows)
+        header, rows = _csv_lines(path)
+        for lines in _batches(rows, most, max_bytes - len(header)):
+            yield Request(header + b"".join(lines), "text/csv; charset=utf-8", len(lines))
     else:
         raise PlayError(f"{path.name}: a feed file ends in .ndjson, .xml, .json or .csv")
 
@@ -146,8 +169,10 @@ class Player:
         played = Played()
         route = f"/intake/{channel.id}" + ("/progress" if path.name.endswith(".progress.ndjson") else "")
         started, sent = time.monotonic(), 0
-        for group in _chunks(requests(path, channel.max_body_bytes), CONCURRENCY if path.suffix == ".xml" else 1):
-            wanted = [request for request in group if request.messages > 0]
+        # At a rate, a request holds no more than a second's messages.
+        most = min(BATCH, max(1, int(rate))) if rate else BATCH
+        at_once = min(CONCURRENCY, most) if path.suffix == ".xml" else 1
+        for wanted in _chunks(requests(path, channel.max_body_bytes, most), at_once):
             size = sum(request.messages for request in wanted)
             if skip >= size:  # a group is played whole or not at all, so a resumed play starts between groups
                 skip -= size
@@ -169,14 +194,15 @@ class Player:
                 reraise=True,
             ):
                 with attempt:
-                    status, text = await self.post(channel, secret, route, request)
-                    _count(played, status, text, request.messages)
+                    _count(played, await self.post(channel, secret, route, request), request.messages)
         except TryAgainError as error:
             raise PlayError(f"{channel.id}: the hub at {self._url} did not take a request: {error}") from None
 
-    async def post(self, channel: Channel, secret: ChannelSecret, route: str, request: Request) -> tuple[int, str]:
-        """Status and text of the answer to one signed request, tried once; raises TryAgainError."""
+    async def post(self, channel: Channel, secret: ChannelSecret, route: str, request: Request) -> Answer:
+        """The answer to one signed request, tried once; raises TryAgainError."""
         headers = {"Content-Type": request.content_type}
+        if request.replay_count:
+            headers[REPLAY_COUNT_HEADER] = str(request.replay_count)
         query: dict[str, str] = {}
         if channel.protocol == "wechat" and not route.endswith("/progress"):
             timestamp, nonce = str(int(time.time())), secrets.token_hex(5)
@@ -195,25 +221,31 @@ class Player:
             raise TryAgainError(f"it does not answer: {type(error).__name__}") from None
         if answer.status in {429, 502, 503, 504}:
             raise TryAgainError(f"it answers {answer.status}")
-        return answer.status, text
+        return Answer(answer.status, text, answer.headers.get(OUTCOME_HEADER, ""))
 
 
-def _count(played: Played, status: int, text: str, messages: int) -> None:
-    if text == "success":  # WeChat's own answer does not say more
-        played.accepted += messages
+def _count(played: Played, answer: Answer, messages: int) -> None:
+    if answer.text == "success":  # WeChat's own answer is the same whatever became of the message
+        if answer.outcome == "refused":
+            played.refused += messages
+            played.reasons["see_deadletter"] += messages
+        elif answer.outcome == "ignored":
+            played.ignored += messages
+        else:
+            played.accepted += messages
         return
     try:
-        answer = json.loads(text)
+        told = json.loads(answer.text)
     except json.JSONDecodeError:
-        answer = {}
-    if status >= 400:
+        told = {}
+    if answer.status >= 400 and "outcomes" not in told:
         played.refused += messages
-        played.reasons[str(answer.get("code", f"http_{status}"))] += messages
+        played.reasons[str(told.get("code", f"http_{answer.status}"))] += messages
         return
-    played.accepted += int(answer.get("accepted", 0))
-    played.refused += int(answer.get("refused", 0))
-    played.ignored += int(answer.get("ignored", 0))
-    for outcome in answer.get("outcomes", []):
+    played.accepted += int(told.get("accepted", 0))
+    played.refused += int(told.get("refused", 0))
+    played.ignored += int(told.get("ignored", 0))
+    for outcome in told.get("outcomes", []):
         if outcome.get("status") == "refused":
             played.reasons[str(outcome.get("code"))] += 1
 

@@ -40,6 +40,12 @@ def _profile(settings: Settings, role: str) -> Profile:
     return profile
 
 
+def _codec(settings: Settings) -> Codec:
+    codec = Codec(open_registry(settings.registry_url))
+    codec.prepare()
+    return codec
+
+
 def _serve(app: web.Application, host: str, port: int) -> None:
     """Serves until SIGTERM or SIGINT."""
     web.run_app(app, host=host, port=port, print=None, access_log=None, shutdown_timeout=_SHUTDOWN_S)
@@ -50,7 +56,7 @@ def run_gateway(settings: Settings) -> None:
     profile = _profile(settings, "gateway")
     secrets = load_secrets(settings.secrets_file)
     privacy = Privacy(secrets.reporter_key, secrets.seal_key, secrets.seal_key_id)
-    codec = Codec(open_registry(settings.registry_url))
+    codec = _codec(settings)
     # A producer that is broken for good ends the process as SIGTERM does; whoever supervises it starts another.
     with KafkaSink(kafka_bootstrap(settings), on_fatal=lambda: os.kill(os.getpid(), signal.SIGTERM)) as sink:
         app = make_app(
@@ -74,7 +80,7 @@ def start_worker(settings: Settings) -> None:
         WorkerConfig(
             bootstrap=kafka_bootstrap(settings),
             profile=profile,
-            codec=Codec(open_registry(settings.registry_url)),
+            codec=_codec(settings),
             data_dir=data_dir,
             instance_id=f"worker-{settings.instance}",
             driver=settings.worker_driver,

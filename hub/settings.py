@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     worker_port: int = Field(9101, description="port of the worker's /metrics and /health")
     sink_port: int = Field(9102, description="port of the sink's /metrics and /health")
     kafka_port: int = Field(9092, description="port of the embedded Kafka")
+    kafka_flush_ms: int = Field(
+        1000, description="how often the embedded Kafka forces records to the disk (power cuts)"
+    )
     clickhouse_port: int = Field(8123, description="port of the embedded ClickHouse")
     instance: str = Field(
         "1", description="name of this worker or sink in its group, kept over restarts; one per process"

@@ -118,7 +118,9 @@ class Hub:
         data_dir = self.settings.data_dir
         if self.settings.kafka_bootstrap is None:
             with self._console.status("Starting Kafka ..."):
-                self._kafka = EmbeddedKafka(data_dir / "kafka", self.settings.kafka_port)
+                self._kafka = EmbeddedKafka(
+                    data_dir / "kafka", self.settings.kafka_port, flush_every_ms=self.settings.kafka_flush_ms
+                )
                 self._kafka.start()
         if self.settings.clickhouse_url is None:
             with self._console.status("Starting ClickHouse ..."):
@@ -246,6 +248,7 @@ def private_settings(folder: Path, profile: Path) -> Settings:
         data_dir=folder,
         profile=profile,
         http_host=LOOPBACK,
+        kafka_flush_ms=1000,
         http_port=free_port(),
         screen_port=free_port(),
         worker_port=free_port(),

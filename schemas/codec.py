@@ -56,6 +56,11 @@ class Codec:
             self._headers[subject] = _HEADER.pack(0, self._registry.id_for(subject))
         return self._headers[subject]
 
+    def prepare(self) -> None:
+        """Resolves every id now, so that a registry that is away stops a process at its start and not at its first record."""
+        for subject in SUBJECTS:
+            self.header(subject)
+
     def encode(self, subject: Subject, record: Any) -> bytes:
         """Bytes of a record; raises ValueError or TypeError when it does not fit the schema."""
         out = BytesIO()

@@ -16,6 +16,10 @@ REPLAY_HEADER: Final = "replay-count"
 #: Every intake topic and `routed` have this many, so that reports of one place meet in one partition whatever their channel.
 INTAKE_PARTITIONS: Final = 12
 
+#: Largest encoded record, dead letter or progress note that any part hands to Kafka: under librdkafka's 1 000 000 bytes for a
+#: whole message and the broker's 1 MiB, with room for key, headers and batch framing.
+MAX_RECORD_BYTES: Final = 900_000
+
 _DAY_MS: Final = 24 * 3600 * 1000
 #: `routed` is what a worker rebuilds its state from and the sink may re-read: keep it longer than any matching window.
 _RETENTION_MS: Final = 400 * _DAY_MS
@@ -41,6 +45,12 @@ def intake_topic(feed: str) -> str:
 def feed_of(topic: str) -> str:
     """Feed of an intake topic; empty for any other topic."""
     return topic.removeprefix(INTAKE_PREFIX) if topic.startswith(INTAKE_PREFIX) else ""
+
+
+def replay_count(headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """How often a record was dead-lettered and played again before, as REPLAY_HEADER says; 0 where it says nothing sensible."""
+    digits = next((value for name, value in headers if name == REPLAY_HEADER), None) or b""
+    return int(digits) if digits.isdigit() and len(digits) < 6 else 0
 
 
 def all_topics(feeds: Iterable[str]) -> list[TopicSpec]:

@@ -172,7 +172,7 @@ def test_the_user_default_of_clickhouse_is_shut_in_and_bi_reads_only_bi() -> Non
 def test_a_process_of_the_hub_gets_only_settings_that_exist(name: str) -> None:
     given = environment(name).keys()
     assert given <= KNOWN_SETTINGS
-    assert given >= {"ZHISHU_KAFKA_BOOTSTRAP", "ZHISHU_CLICKHOUSE_URL", "ZHISHU_REGISTRY_URL", "ZHISHU_PROFILE"}
+    assert given >= {"ZHISHU_KAFKA_BOOTSTRAP", "ZHISHU_REGISTRY_URL", "ZHISHU_PROFILE"}
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_the_image_is_built_from_hashes_runs_as_nobody_and_has_no_compiler() -> 
 def test_the_image_gets_every_package_and_nothing_secret() -> None:
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     copied = set(re.findall(r"^COPY (\w+) /app/", text, re.MULTILINE))
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert copied == packages
     allowed = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in allowed
@@ -255,3 +255,13 @@ def test_the_image_gets_every_package_and_nothing_secret() -> None:
         "pyproject.toml",
         "README.md",
     }
+
+
+def test_only_init_and_sink_get_clickhouses_writing_user_and_the_screen_reads_as_bi() -> None:
+    urls = {
+        name: str(SERVICES[name]["environment"].get("ZHISHU_CLICKHOUSE_URL", ""))
+        for name in ("init", "gateway", "worker", "sink", "screen")
+    }
+    assert {name for name, found in urls.items() if found.startswith("http://hub:")} == {"init", "sink"}
+    assert urls["screen"].startswith("http://bi:")
+    assert urls["gateway"] == urls["worker"] == ""

@@ -26,7 +26,8 @@ def test_wechats_own_signatures_are_taken(token: str, timestamp: str, nonce: str
     auth.check_wechat(token, timestamp, nonce, signature)
     for wrong in ((token + "x", timestamp, nonce, signature), (token, timestamp + "1", nonce, signature),
                   (token, timestamp, nonce, signature[:-1] + "x"), (token, timestamp, nonce, ""),
-                  (None, timestamp, nonce, signature), (token, timestamp, nonce, "é")):  # fmt: skip
+                  (None, timestamp, nonce, signature), (token, timestamp, nonce, "é"),
+                  (token, timestamp, nonce, "\udcff"), (token, "\udcff", nonce, signature)):  # fmt: skip
         with pytest.raises(Refusal):
             auth.check_wechat(*wrong)
 
@@ -48,6 +49,7 @@ def test_a_signed_request_is_taken_within_five_minutes(body: bytes, skew: int) -
         {"key": b"another"}, {"key": None}, {"key": b""}, {"method": "PUT"}, {"path": "/q"}, {"body": b"other"},
         {"time": str(NOW // 1000 + 1)}, {"given": ""}, {"given": "00"}, {"given": "é"}, {"time": ""}, {"time": "now"},
         {"now_ms": NOW + 301_000}, {"now_ms": NOW - 301_000}, {"time": "٣" * 10},
+        {"given": "\udcff"},
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(change: dict[str, object]) -> None:
@@ -59,6 +61,17 @@ def test_anything_else_is_refused(change: dict[str, object]) -> None:
     auth.check_signature(**good)  # type: ignore[arg-type]
     with pytest.raises(Refusal) as caught:
         auth.check_signature(**(good | change))  # type: ignore[arg-type]
+    assert caught.value.code == "bad_signature"
+
+
+@pytest.mark.parametrize(
+    "change", [{"key": None}, {"time": ""}, {"time": "1"}, {"given": ""}, {"now_ms": NOW + 301_000}]
+)
+def test_a_claim_without_key_headers_or_a_time_near_now_is_told_without_the_body(change: dict[str, object]) -> None:
+    good: dict[str, object] = {"key": KEY, "time": str(NOW // 1000), "given": "00", "now_ms": NOW}
+    auth.check_claim(**good)  # type: ignore[arg-type]
+    with pytest.raises(Refusal) as caught:
+        auth.check_claim(**(good | change))  # type: ignore[arg-type]
     assert caught.value.code == "bad_signature"
 
 

@@ -255,7 +255,7 @@ def test_text_over_its_limit_is_refused(good: Good) -> None:
 @each_json
 def test_a_batch_keeps_its_order_and_names_its_broken_parts(good: Good) -> None:
     lines = b"\n".join((good.body, b"{broken", b"", good.body, b"[1]"))
-    items = parse_json(lines, "application/x-ndjson").items
+    items = list(parse_json(lines, "application/x-ndjson").items)
     assert [type(item) for item in items] == [Message, Broken, Message, Broken]
-    items = parse_json(b"[" + good.body + b",7]", "application/json").items
+    items = list(parse_json(b"[" + good.body + b",7]", "application/json").items)
     assert [type(item) for item in items] == [Message, Broken]

@@ -1,13 +1,17 @@
 """What is particular to one feed."""
 
 import dataclasses
+import re
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from connectors import canonical
+from connectors import bodies, canonical
 from connectors.bodies import Message
 from connectors.errors import Refusal
 from connectors.geo import distance_m
@@ -82,6 +86,24 @@ def test_a_confidential_order_shows_no_reporter_but_keeps_the_key(change: dict[s
     assert found["confidential"]
     assert found["reporter_mask"] is None
     assert found["reporter_key"] == PRIVACY.key_of("phone", PHONE)
+    assert found["content"] == "来电人***反映楼下夜间噪声很大，手机***，也可打 ***。"
+
+
+def test_a_confidential_account_shows_nothing_in_text_or_extra() -> None:
+    account = "user-138-00001234"
+    change = {
+        "confidential": True, "title": f"{make.NAME}举报", "content": f"账号{account}，身份证110101199001011234",
+        "reporter": {"name": make.NAME, "phone": "0532-88880000", "id": account},
+        "extra": {"note": "回电0532-88880000", "plate": "鲁B12345"}, "place": "A3区",
+    }  # fmt: skip
+    found = report("demo-canonical", make.REPORT | change)
+    assert (found["title"], found["content"]) == ("***举报", "账号***，身份证***")
+    assert found["extra"] == {"note": "回电***", "plate": "***"}
+
+
+def test_the_note_of_a_step_shows_no_digit_of_a_number_since_its_case_may_be_confidential() -> None:
+    assert progress("demo-hotline", make.STEP)["note"] == "已回访，电话***"
+    assert progress("demo-canonical", make.PROGRESS | {"extra": {"tel": PHONE}})["extra"] == {"tel": "***"}
 
 
 @pytest.mark.parametrize(
@@ -159,6 +181,28 @@ def test_a_sender_with_the_month_first_is_found_by_its_event_number() -> None:
 def test_a_hash_in_an_address_is_no_tag() -> None:
     assert split_tags("家住3#楼2单元的人吵架#非警务#报警电话:1") == ("家住3#楼2单元的人吵架", ["非警务"])
     assert split_tags("家住3#楼2单元") == ("家住3#楼2单元", [])
+
+
+@given(st.text("#a中3，。 \n", max_size=60))
+def test_tags_are_the_longest_row_of_them_at_the_end(description: str) -> None:
+    # The rule as one expression, which says it well and takes quadratic time.
+    found = re.search(r"(?<![0-9A-Za-z#])(?:#[^#\s，。；！？]{1,40})+#?\s*$", description)
+    expected: tuple[str, list[str]] = (description, [])
+    if found:
+        expected = (description[: found.start()].strip(), [tag for tag in map(str.strip, found[0].split("#")) if tag])
+    assert split_tags(description) == expected
+
+
+@pytest.mark.parametrize("after", ["", "#", " ", "。", "a b"])
+def test_a_text_of_nothing_but_tags_is_split_in_linear_time(after: str) -> None:
+    content, tags = split_tags("#a" * 1_000_000 + after)  # at the square of this, the test would take hours
+    assert len(tags) == (1_000_000 if after in ("", "#", " ") else 0)
+    assert len(content) + 2 * len(tags) <= 2_000_000 + len(after)
+
+
+def test_a_tag_is_at_most_40_characters() -> None:
+    assert split_tags("吵架#" + "长" * 40) == ("吵架", ["长" * 40])
+    assert split_tags("吵架#" + "长" * 41) == ("吵架#" + "长" * 41, [])
 
 
 def test_a_masked_phone_tag_joins_nobody() -> None:
@@ -329,9 +373,79 @@ def test_numbers_of_a_foreign_object_become_text_and_its_zero_point_becomes_none
     assert canonical.mapped(source, mapping, {})["lon"] == 0.0
 
 
+@pytest.mark.parametrize("own", [{"time_format": "%Y%Y"}, {"time_format": "%d/%m/%Y"}, {"timezone": "Mars/Base"}])
+@pytest.mark.parametrize("message", [make.REPORT, make.PROGRESS])
+def test_a_messages_own_time_format_and_timezone_change_nothing(message: dict[str, Any], own: dict[str, str]) -> None:
+    volatile = {"sealed": None}
+    kept = normalised("demo-canonical", as_json(message), "application/json")
+    found = normalised("demo-canonical", as_json(message | own), "application/json")
+    assert found is not None
+    assert kept is not None
+    assert dict(found[1]) | volatile == dict(kept[1]) | volatile
+
+
+def test_a_channels_time_format_that_is_no_pattern_refuses_the_message() -> None:
+    channel = dataclasses.replace(make.PROFILE.channels["demo-canonical"], constants={"time_format": "%Y%Y"})
+    ctx = context("demo-canonical", profile=dataclasses.replace(make.PROFILE, channels={channel.id: channel}))
+    with pytest.raises(Refusal) as caught:
+        canonical.normalise(Message(make.REPORT, b""), ctx)
+    assert caught.value.code == "bad_time"
+
+
+BATCHES = [
+    (b"[" + b"{}," * 50_000 + b"{}]", "application/json"),
+    (b"{}\n" * 50_000, "application/x-ndjson"),
+    (b"a,b\n" + b"1,2\n" * 50_000, "text/csv"),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type"), BATCHES, ids=["array", "lines", "table"])
+def test_a_batch_over_its_limit_is_refused_before_a_message_is_made(
+    body: bytes, content_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for maker in ("_element", "_line", "_row"):
+        monkeypatch.setattr(bodies, maker, lambda *_: pytest.fail("a message was made"))
+    with pytest.raises(Refusal) as caught:
+        canonical.parse(body, content_type, 49_999)
+    assert caught.value.code == "too_many_records"
+    canonical.parse(body, content_type, 50_001)
+
+
+@pytest.mark.parametrize(("body", "content_type"), BATCHES, ids=["array", "lines", "table"])
+def test_the_messages_of_a_batch_are_made_one_by_one(
+    body: bytes, content_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = 0
+
+    def counted(*_: Any) -> Message:
+        nonlocal made
+        made += 1
+        return Message({}, b"")
+
+    for maker in ("_element", "_line", "_row"):
+        monkeypatch.setattr(bodies, maker, counted)
+    assert len(list(islice(canonical.parse(body, content_type, 60_000).items, 7))) == made == 7
+
+
+def test_a_header_row_too_long_to_repeat_in_every_row_is_refused() -> None:
+    for header, code in (("a" * 8_192, None), ("a" * 8_193, "field_too_long")):
+        try:
+            canonical.parse(f"{header}\n1\n".encode(), "text/csv", 10)
+            found = None
+        except Refusal as refusal:
+            found = refusal.code
+        assert found == code
+
+
+def test_bad_quotes_at_the_end_of_a_table_refuse_the_whole() -> None:
+    with pytest.raises(Refusal) as caught:
+        canonical.parse(b'a,b\n1,2\n"3,4\n', "text/csv")
+    assert caught.value.code == "bad_field"
+
+
 def test_csv_rows_are_one_batch_and_a_ragged_row_is_named() -> None:
     body = b'unique_key,created_date,complaint_type\n7,04/01/2024 01:02:03 PM,"Noise, ""loud"""\n8,x\n'
-    items = canonical.parse(body, "text/csv").items
+    items = list(canonical.parse(body, "text/csv").items)
     assert isinstance(items[0], Message)
     assert items[0].fields["complaint_type"] == 'Noise, "loud"'
     assert not isinstance(items[1], Message)

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +13,17 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
 
-from connectors import auth
+from connectors import auth, video
 from connectors.auth import ChannelSecret
-from connectors.gateway import make_app
+from connectors.base import Context, Record
+from connectors.bodies import Message, Parsed
+from connectors.gateway import OUTCOME_HEADER, REPLAY_COUNT_HEADER, Limits, make_app
 from connectors.producer import KafkaRecord, RecordSink, UnavailableError
+from connectors.registry import CONNECTORS
 from profiles import Profile
 from schemas.codec import Codec
+from schemas.records import DeadLetter
+from schemas.topics import MAX_RECORD_BYTES
 from tests.connectors import make
 from tests.connectors.make import NOW, PHONE, PRIVACY, PROFILE, as_json
 
@@ -27,6 +32,7 @@ TOKEN = "a-made-up-token"
 SECRETS = {channel: ChannelSecret(KEY, TOKEN) for channel in PROFILE.channels}
 
 Client = TestClient[web.Request, web.Application]
+LIMITS = Limits()
 NDJSON = "application/x-ndjson"
 
 
@@ -56,11 +62,12 @@ def run(
     scenario: Callable[[Client, MemorySink], Awaitable[None]],
     profile: Profile = PROFILE,
     secrets: Mapping[str, ChannelSecret] = SECRETS,
+    limits: Limits = LIMITS,
 ) -> None:
     async def inner() -> None:
         sink = MemorySink()
         as_sink: RecordSink = sink
-        app = make_app(profile, secrets, PRIVACY, as_sink, codec, lambda: NOW)
+        app = make_app(profile, secrets, PRIVACY, as_sink, codec, lambda: NOW, limits=limits)
         async with TestClient(TestServer(app)) as client:
             await scenario(client, sink)
 
@@ -81,11 +88,17 @@ async def post(
 
 
 async def post_wechat(client: Client, body: str, token: str = TOKEN) -> tuple[int, str]:
+    status, text, _ = await wechat_answer(client, body, token)
+    return status, text
+
+
+async def wechat_answer(client: Client, body: str, token: str = TOKEN, **headers: str) -> tuple[int, str, str]:
+    """Status, text and outcome header of a WeChat message."""
     query = {"timestamp": "1", "nonce": "n", "signature": auth.wechat_signature(token, "1", "n")}
     async with client.post(
-        "/intake/demo-wechat", params=query, data=body.encode(), headers={"Content-Type": "text/xml"}
+        "/intake/demo-wechat", params=query, data=body.encode(), headers={"Content-Type": "text/xml"} | headers
     ) as a:
-        return a.status, await a.text()
+        return a.status, await a.text(), a.headers.get(OUTCOME_HEADER, "")
 
 
 def counted(name: str, **labels: str) -> float:
@@ -216,7 +229,8 @@ def test_a_body_over_the_limit_is_413_with_and_without_a_declared_length(codec: 
         assert (status, answer["code"]) == (413, "too_large")
         # Of a chunked body the gateway reads no more than the limit: read whole, it would be 401.
         try:
-            async with client.post("/intake/demo-hotline", data=long()) as answered:
+            claim = {auth.TIME_HEADER: str(NOW // 1000), auth.SIGNATURE_HEADER: "00"}
+            async with client.post("/intake/demo-hotline", data=long(), headers=claim) as answered:
                 assert answered.status == 413
         except aiohttp.ClientConnectionError:
             pass  # the server hung up before the client read its answer
@@ -422,3 +436,238 @@ def test_an_unforeseen_error_is_500_and_its_text_is_not_logged(codec: Codec, cap
     run(codec, scenario)
     assert "ValueError" in caplog.text
     assert PHONE not in caplog.text
+
+
+def letters_of(codec: Codec, sink: MemorySink) -> list[DeadLetter]:
+    return [codec.dead_letter(value) for topic, _, value in sink.records if topic == "deadletter"]
+
+
+def test_a_message_too_large_for_kafka_is_413_and_the_rest_of_its_batch_is_taken(codec: Codec) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        large = numbered(1) | {"unknown": "x" * MAX_RECORD_BYTES}
+        status, answer = await post(client, "demo-hotline", as_json(large))
+        assert (status, answer["code"]) == (413, "too_large")
+        status, answer = await post(client, "demo-hotline", lines(numbered(2), large, numbered(3)), NDJSON)
+        assert (status, [outcome.get("code") for outcome in answer["outcomes"]]) == (207, [None, "too_large", None])
+        assert len(sink.records) == 2
+
+    run(codec, scenario)
+
+
+@pytest.mark.parametrize("size", [840_000, 860_000, 899_900, 950_000, 1_040_000])
+def test_an_alarm_is_in_kafka_as_a_record_or_as_a_letter_whatever_its_size(codec: Codec, size: int) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        body = as_json(make.BOX | {"picture": "x" * size})
+        status, _ = await post(client, "demo-video", body)
+        ((topic, _, value),) = sink.records
+        assert len(value) <= MAX_RECORD_BYTES
+        assert (status, topic) == ((200, "intake.video") if size < 899_900 else (413, "deadletter"))
+        if topic == "deadletter":
+            letter = codec.dead_letter(value)
+            kept = PRIVACY.unseal(letter["original"], letter["dead_letter_id"])
+            assert (letter["reason_code"], kept) == ("too_large", body[:850_000])
+            assert "first 850000 bytes" in letter["reason"]
+
+    run(codec, scenario)
+
+
+def test_a_large_alarm_refused_for_another_reason_is_cut_too_and_a_small_one_is_not(codec: Codec) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        for size in (10, 1_000_000):
+            await post(client, "demo-video", as_json(make.BOX | {"event_type": "nonsense", "picture": "x" * size}))
+        small, large = letters_of(codec, sink)
+        assert small["reason_code"] == large["reason_code"] == "unknown_code"
+        assert ("are kept here" in small["reason"], "are kept here" in large["reason"]) == (False, True)
+        assert all(len(value) <= MAX_RECORD_BYTES for _, _, value in sink.records)
+
+    run(codec, scenario)
+
+
+def test_a_batch_of_a_million_empty_objects_is_413(codec: Codec) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        for body, content_type in (
+            (b"[" + b"{}," * 999_999 + b"{}]", "application/json"),
+            (b"{}\n" * 1_000_000, NDJSON),
+        ):
+            status, answer = await post(client, "demo-hotline", body, content_type)
+            assert (status, answer["code"]) == (413, "too_many_records")
+        assert sink.records == []
+
+    run(codec, scenario)
+
+
+DEEP = b'{"a":' * 300 + b"1" + b"}" * 300
+
+
+def test_an_element_nested_too_deeply_is_one_letter_and_the_rest_of_its_batch_is_taken(codec: Codec) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        deep = b'{"camera_id": "37021200001320000001", "a": ' + DEEP + b"}"
+        body = b"[" + as_json(make.BOX) + b"," + deep + b"," + as_json(make.BOX | {"timestamp": 1749090600}) + b"]"
+        status, answer = await post(client, "demo-video", body)
+        assert (status, [outcome.get("code") for outcome in answer["outcomes"]]) == (207, [None, "bad_json", None])
+        (letter,) = letters_of(codec, sink)
+        kept = json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"]))
+        assert kept["camera_id"] == "37021200001320000001"
+
+    run(codec, scenario)
+
+
+def test_a_known_field_nested_too_deeply_is_refused(codec: Codec) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        report = as_json(make.REPORT | {"reporter": {}}).replace(b'"reporter": {}', b'"reporter": {"x": ' + DEEP + b"}")
+        status, answer = await post(client, "demo-canonical", report)
+        assert (status, answer["code"]) == (422, "bad_field")
+        assert "nested" in answer["reason"]
+
+    run(codec, scenario)
+
+
+async def raw_post(client: Client, signature: bytes, content_type: bytes) -> int:
+    """Status of a request whose headers an HTTP client would not send."""
+    reader, writer = await asyncio.open_connection(client.server.host, client.server.port)
+    head = (b"Host: hub", b"Connection: close", b"Content-Length: 2", b"Content-Type: " + content_type,
+            b"%s: %d" % (auth.TIME_HEADER.encode(), NOW // 1000),
+            b"%s: %s" % (auth.SIGNATURE_HEADER.encode(), signature))  # fmt: skip
+    writer.write(b"\r\n".join((b"POST /intake/demo-video HTTP/1.1", *head, b"", b"{}")))
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return int(answer.split()[1])
+
+
+def test_header_bytes_that_are_no_text_are_401_or_a_letter(codec: Codec) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        assert await raw_post(client, b"\xff", b"application/json") == 401
+        assert sink.records == []
+        stamp = str(NOW // 1000)
+        good = auth.signature(KEY, "POST", "/intake/demo-video", stamp, b"{}").encode()
+        assert await raw_post(client, good, b"application/\xff") == 415
+        assert [letter["content_type"] for letter in letters_of(codec, sink)] == ["application/?"]
+
+    run(codec, scenario)
+
+
+def test_an_unforeseen_error_in_one_message_refuses_that_message_only(
+    codec: Codec, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(message: Message, ctx: Context) -> Record | None:
+        if message.fields.get("confidence") == 0.5:
+            raise ZeroDivisionError(PHONE)
+        return video.normalise(message, ctx)
+
+    connector = replace(video.CONNECTOR, normalise=failing)
+    monkeypatch.setitem(CONNECTORS, "video", connector)
+
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        bad = make.BOX | {"confidence": 0.5}
+        status, answer = await post(client, "demo-video", lines(make.BOX, bad), NDJSON)
+        assert (status, answer["outcomes"][1]["code"]) == (207, "bad_field")
+        assert [topic for topic, _, _ in sink.records] == ["intake.video", "deadletter"]
+        (letter,) = letters_of(codec, sink)
+        assert json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"])) == bad
+        assert PHONE not in letter["reason"] + json.dumps(answer)
+
+    run(codec, scenario)
+    assert "ZeroDivisionError" in caplog.text
+    assert PHONE not in caplog.text
+
+
+def test_an_unforeseen_error_in_reading_a_body_keeps_it_as_a_letter(
+    codec: Codec, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
+        raise RecursionError(body, content_type, max_records)
+
+    monkeypatch.setitem(CONNECTORS, "wechat", replace(CONNECTORS["wechat"], parse=failing))
+
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        assert await wechat_answer(client, make.WECHAT) == (200, "success", "refused")
+        (letter,) = letters_of(codec, sink)
+        assert PRIVACY.unseal(letter["original"], letter["dead_letter_id"]) == make.WECHAT.encode()
+
+    run(codec, scenario)
+    assert "RecursionError" in caplog.text
+    assert PHONE not in caplog.text
+
+
+def test_a_header_tells_what_became_of_a_wechat_message(codec: Codec) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        event = "<xml><FromUserName>o</FromUserName><MsgType>event</MsgType><Event>subscribe</Event></xml>"
+        assert await wechat_answer(client, make.WECHAT) == (200, "success", "accepted")
+        assert await wechat_answer(client, event) == (200, "success", "ignored")
+        assert await wechat_answer(client, make.WECHAT + "<") == (200, "success", "refused")
+        status, _, outcome = await wechat_answer(client, make.WECHAT, token="wrong")
+        assert (status, outcome) == (401, "refused")
+        sink.down = True
+        status, _, outcome = await wechat_answer(client, make.WECHAT)
+        assert (status, outcome) == (503, "")  # nothing was decided: the same again
+
+    run(codec, scenario)
+
+
+@pytest.mark.parametrize(("given", "count"), [("3", 3), ("", 0), ("-1", 0), ("٣", 0), ("9" * 20, 0)])
+def test_a_letter_says_how_often_its_message_was_played_again(codec: Codec, given: str, count: int) -> None:
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        header = {REPLAY_COUNT_HEADER: given}
+        await post(client, "demo-video", as_json(make.BOX | {"event_type": "nonsense"}), **header)
+        await post(client, "demo-video", b"{", **header)
+        await wechat_answer(client, make.WECHAT + "<", **header)
+        assert [letter["replay_count"] for letter in letters_of(codec, sink)] == [count] * 3
+
+    run(codec, scenario)
+
+
+async def endless() -> AsyncIterator[bytes]:
+    """The beginning of a body whose rest never comes."""
+    yield b"{"
+    await asyncio.Event().wait()
+
+
+def claimed(path: str) -> tuple[str, dict[str, str]]:
+    """Address and headers that pass every check that needs no body."""
+    if path == "/intake/demo-wechat":
+        return f"{path}?timestamp=1&nonce=n&signature={auth.wechat_signature(TOKEN, '1', 'n')}", {}
+    return path, {auth.TIME_HEADER: str(NOW // 1000), auth.SIGNATURE_HEADER: "00"}
+
+
+PATHS = ["/intake/demo-hotline", "/intake/demo-wechat", "/intake/demo-wechat/progress"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_sender_that_does_not_prove_itself_is_told_before_its_body_is_read(codec: Codec, path: str) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        async with asyncio.timeout(10), client.post(path, data=endless()) as answer:
+            assert (answer.status, answer.headers["Connection"]) == (401, "close")
+
+    run(codec, scenario)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_body_that_does_not_arrive_in_time_is_400(codec: Codec, path: str) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        url, headers = claimed(path)
+        async with asyncio.timeout(10), client.post(url, data=endless(), headers=headers) as answer:
+            assert (answer.status, answer.headers["Connection"]) == (400, "close")
+            found = json.loads(await answer.read())
+            assert (found["code"], "in time" in found["reason"]) == ("bad_encoding", True)
+
+    run(codec, scenario, limits=Limits(body_s=0.05))
+
+
+def test_bodies_over_what_a_process_holds_at_once_are_503_until_others_are_done(codec: Codec) -> None:
+    body = as_json(make.ORDER)
+
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        sink.open.clear()
+        first = asyncio.ensure_future(post(client, "demo-hotline", body))
+        await asyncio.wait_for(sink.asked.wait(), 10)
+        url, headers = claimed("/intake/demo-hotline")
+        async with client.post(url, data=body, headers=headers) as answer:
+            assert (answer.status, int(answer.headers["Retry-After"]) > 0) == (503, True)
+            assert json.loads(await answer.read())["code"] == "unavailable"
+        sink.open.set()
+        assert (await first)[0] == 200
+        for _ in range(3):  # refused or not, a finished request holds nothing
+            assert (await post(client, "demo-hotline", body))[0] == 200
+            assert (await post(client, "demo-hotline", body, **{auth.SIGNATURE_HEADER: "00"}))[0] == 401
+
+    run(codec, scenario, limits=Limits(in_flight_bytes=len(body) * 3 // 2))

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from connectors import auth
 from connectors.auth import ChannelSecret
@@ -18,6 +20,7 @@ from connectors.gateway import make_app
 from connectors.producer import KafkaRecord, KafkaSink, UnavailableError
 from hub.kafka_embedded import EmbeddedKafka
 from schemas.codec import Codec
+from schemas.topics import MAX_RECORD_BYTES
 from tests.connectors import make
 from tests.connectors.make import NOW, PRIVACY, PROFILE, as_json
 
@@ -32,6 +35,8 @@ def create(broker: EmbeddedKafka, topic: str, partitions: int = 12) -> None:
         future.result(30)
 
 
+# A partition made a moment ago may have no leader yet.
+@retry(retry=retry_if_exception_type(KafkaException), stop=stop_after_delay(30), wait=wait_fixed(0.1), reraise=True)
 def stored(broker: EmbeddedKafka, topic: str) -> list[tuple[int, bytes, bytes]]:
     """Partition, key and value of everything in a topic."""
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "reader", "enable.auto.commit": False})
@@ -68,6 +73,14 @@ def test_every_record_of_a_batch_is_acknowledged_and_read_back(kafka: EmbeddedKa
             len({partition for partition, key, _ in found if key == one}) == 1 for one in {k for _, k, _ in found}
         )
         assert asyncio.run(sink.ready())
+
+
+def test_a_record_of_the_largest_size_is_taken_however_badly_it_packs(kafka: EmbeddedKafka) -> None:
+    create(kafka, "largest")
+    value = os.urandom(MAX_RECORD_BYTES)
+    with KafkaSink(kafka.bootstrap) as sink:
+        asyncio.run(sink.send([("largest", "大".encode() * 69, value)]))
+    assert [found for _, _, found in stored(kafka, "largest")] == [value]
 
 
 def test_keys_land_where_java_puts_them(kafka: EmbeddedKafka) -> None:

@@ -17,8 +17,8 @@ from tests.kpi_by_hand import figures_by_hand
 pytestmark = pytest.mark.e2e
 
 
-def test_every_intake_offset_has_exactly_one_outcome(played: Hub) -> None:
-    account = settle(played)
+def test_every_intake_offset_has_exactly_one_outcome(year: Hub) -> None:
+    account = settle(year)
     assert account.good
     assert sum(topic.records for topic in account.topics) > 3_000
     assert sum(topic.replay for topic in account.topics) > 0  # the sample holds retries; none seen would prove nothing
@@ -32,9 +32,9 @@ def test_every_intake_offset_has_exactly_one_outcome(played: Hub) -> None:
         (date(2025, 7, 14), date(2025, 7, 14)),
     ],
 )
-def test_the_figures_equal_those_computed_by_hand(played: Hub, sample: Path, first: date, last: date) -> None:
-    expected = figures_by_hand(sample, played.profile.folder, first, last)
-    client = clickhouse_client(str(played.settings.clickhouse_url))
+def test_the_figures_equal_those_computed_by_hand(year: Hub, sample: Path, first: date, last: date) -> None:
+    expected = figures_by_hand(sample, year.profile.folder, first, last)
+    client = clickhouse_client(str(year.settings.clickhouse_url))
     found = {f.name: (f.numerator, f.denominator) for f in headline(client, first, last)}
     client.close()
     assert set(found) == set(expected)
@@ -46,10 +46,10 @@ def test_the_figures_equal_those_computed_by_hand(played: Hub, sample: Path, fir
         assert found[name] == pytest.approx(pair, abs=1e-6), name
 
 
-def test_the_links_are_those_of_the_made_up_truth(played: Hub, sample: Path) -> None:
+def test_the_links_are_those_of_the_made_up_truth(year: Hub, sample: Path) -> None:
     found: dict[str, set[tuple[str, str]]] = defaultdict(set)
     rows = query(
-        played,
+        year,
         "SELECT matter_id, channel, upstream_id FROM hub.routed FINAL WHERE outcome = 'routed' AND appeal_type != 'alarm'",
     )
     for matter, channel, upstream_id in rows:
@@ -61,39 +61,39 @@ def test_the_links_are_those_of_the_made_up_truth(played: Hub, sample: Path) -> 
     assert {frozenset(x) for x in found.values()} == {frozenset(x) for x in expected.values()}
 
 
-def test_playing_again_plays_nothing_twice(played: Hub, sample: Path) -> None:
-    before = query(played, "SELECT count() FROM hub.routed")
+def test_playing_again_plays_nothing_twice(year: Hub, sample: Path) -> None:
+    before = query(year, "SELECT count() FROM hub.routed")
     answers, _ = play_year(
-        url(played), played.profile, played.secrets, played.settings.data_dir, sample, lambda *_: None, lambda *_: None
+        url(year), year.profile, year.secrets, year.settings.data_dir, sample, lambda *_: None, lambda *_: None
     )
     assert answers.messages == 0
-    assert query(played, "SELECT count() FROM hub.routed") == before
+    assert query(year, "SELECT count() FROM hub.routed") == before
 
 
-def test_a_year_sent_again_from_the_start_changes_no_figure(played: Hub, sample: Path, tmp_path: Path) -> None:
-    client = clickhouse_client(str(played.settings.clickhouse_url))
+def test_a_year_sent_again_from_the_start_changes_no_figure(year: Hub, sample: Path, tmp_path: Path) -> None:
+    client = clickhouse_client(str(year.settings.clickhouse_url))
     first, last = date(2025, 1, 1), date(2025, 12, 31)
     before = headline(client, first, last)
     month = tmp_path / "sample" / "2025-03"
     month.parent.mkdir()
     month.symlink_to(sample / "2025-03")
     answers, _ = play_year(
-        url(played), played.profile, played.secrets, tmp_path, month.parent, lambda *_: None, lambda *_: None
+        url(year), year.profile, year.secrets, tmp_path, month.parent, lambda *_: None, lambda *_: None
     )
     assert answers.accepted > 100
-    account = settle(played)
+    account = settle(year)
     assert sum(topic.replay for topic in account.topics) > 100
     assert headline(client, first, last) == before
     client.close()
 
 
-def test_no_personal_data_of_the_sample_is_readable_past_the_gateway(played: Hub, sample: Path) -> None:
+def test_no_personal_data_of_the_sample_is_readable_past_the_gateway(year: Hub, sample: Path) -> None:
     phone = r"15400\\d{6}"
     for table in ("hub.routed", "hub.progress", "hub.alerts"):
         ((columns,),) = query(
-            played,
+            year,
             f"SELECT arrayStringConcat(groupArray(name), ',') FROM system.columns WHERE database = '{table.split('.')[0]}' "
             f"AND table = '{table.split('.')[1]}' AND type LIKE '%String%'",
         )
         told = "), toString(".join(columns.split(","))
-        assert query(played, f"SELECT countIf(match(concat(toString({told})), '{phone}')) FROM {table}") == [(0,)]
+        assert query(year, f"SELECT countIf(match(concat(toString({told})), '{phone}')) FROM {table}") == [(0,)]
