@@ -6,11 +6,13 @@ error names file, line and what to change.
 
 import csv
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, time
+from itertools import pairwise
+from math import inf
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 LimitUnit = Literal["urgent_hour", "work_hour", "work_day", "natural_day"]
 Level = Literal["grid", "community", "street", "district"]
@@ -22,6 +24,25 @@ ANY: Final = "*"
 
 class ProfileError(ValueError):
     """A profile file is missing or wrong; the message names file, line and remedy."""
+
+
+class _Range(NamedTuple):
+    """Numbers that are accepted, and how an error tells them; nan lies in none."""
+
+    text: str
+    holds: Callable[[float], bool]
+
+
+_LONGITUDE: Final = _Range("between -180 and 180", lambda x: -180 <= x <= 180)
+_LATITUDE: Final = _Range("between -90 and 90", lambda x: -90 <= x <= 90)
+_SHARE: Final = _Range("between 0 and 1", lambda x: 0 <= x <= 1)
+_ABOVE_0: Final = _Range("above 0", lambda x: 0 < x < inf)
+_LIMIT: Final = _Range("above 0 and at most 10000", lambda x: 0 < x <= 10_000)
+#: The location index of streams (CELL_DEGREES) finds no partner farther away.
+_RADIUS: Final = _Range("above 0 and at most 500", lambda x: 0 < x <= 500)
+#: What ClickHouse's UInt32 holds.
+_COUNT: Final = _Range("a whole number from 0 to 4294967295", lambda x: 0 <= x < 2**32 and x == int(x))
+_PERSONS: Final = _Range("a whole number from 2 on", lambda x: 2 <= x < inf and x == int(x))
 
 
 @dataclass(frozen=True)
@@ -168,11 +189,18 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
         yield reader.line_num, {name: row[name].strip() for name in columns}
 
 
-def _number(path: Path, line: int, name: str, value: str) -> float:
+def _in_range(where: str, name: str, value: Any, allowed: _Range) -> float:
     try:
-        return float(value)
-    except ValueError:
-        raise ProfileError(f"{path.name}, line {line}: {name} must be a number") from None
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ProfileError(f"{where}: {name} must be a number {allowed.text}") from None
+    if not allowed.holds(number):
+        raise ProfileError(f"{where}: {name} must be {allowed.text}")
+    return number
+
+
+def _number(path: Path, line: int, name: str, value: str, allowed: _Range) -> float:
+    return _in_range(f"{path.name}, line {line}", name, value, allowed)
 
 
 def _one_of(path: Path, line: int, name: str, value: str, allowed: tuple[str, ...]) -> Any:
@@ -242,9 +270,9 @@ def _communities(path: Path) -> dict[str, Community]:
             row["community"],
             row["street_code"],
             row["street"],
-            _number(path, line, "lon", row["lon"]),
-            _number(path, line, "lat", row["lat"]),
-            int(_number(path, line, "population", row["population"])),
+            _number(path, line, "lon", row["lon"], _LONGITUDE),
+            _number(path, line, "lat", row["lat"], _LATITUDE),
+            int(_number(path, line, "population", row["population"], _COUNT)),
         )
         for line, row in _rows(path, columns)
     }
@@ -258,8 +286,8 @@ def _matters(path: Path) -> dict[str, Matter]:
             row["name_zh"],
             row["name_en"],
             _one_of(path, line, "family", row["family"], ("livelihood", "development", "enforcement")),
-            _number(path, line, "radius_m", row["radius_m"]),
-            _number(path, line, "window_hours", row["window_hours"]),
+            _number(path, line, "radius_m", row["radius_m"], _RADIUS),
+            _number(path, line, "window_hours", row["window_hours"], _ABOVE_0),
             _list(row["keywords"]),
         )
         for line, row in _rows(path, columns)
@@ -309,9 +337,7 @@ def _responsibilities(
         if key in seen:
             raise ProfileError(f"{where}: line {seen[key]} has the same matter_kind, area and feed; keep one")
         seen[key] = line
-        limit = _number(path, line, "limit", row["limit"])
-        if limit <= 0:
-            raise ProfileError(f"{where}: limit must be above 0")
+        limit = _number(path, line, "limit", row["limit"], _LIMIT)
         found.append(
             Responsibility(
                 row["row"],
@@ -338,8 +364,8 @@ def _cameras(path: Path, communities: dict[str, Community]) -> dict[str, Camera]
             row["device_id"],
             row["name"],
             row["community_code"],
-            _number(path, line, "lon", row["lon"]),
-            _number(path, line, "lat", row["lat"]),
+            _number(path, line, "lon", row["lon"], _LONGITUDE),
+            _number(path, line, "lat", row["lat"], _LATITUDE),
         )
     return cameras
 
@@ -355,6 +381,31 @@ def _calendar(path: Path) -> dict[date, bool]:
     return days
 
 
+def _key(main: dict[str, Any], name: str, allowed: _Range) -> float:
+    return _in_range("profile.toml", name, main[name], allowed)
+
+
+def _bbox(where: str, value: Any) -> tuple[float, float, float, float]:
+    west, south, east, north = (
+        _in_range(where, "every part of bbox", part, allowed)
+        for part, allowed in zip(value, (_LONGITUDE, _LATITUDE) * 2, strict=True)
+    )
+    if west >= east or south >= north:
+        raise ProfileError(f"{where}: bbox must hold west, south, east, north, with west < east and south < north")
+    return west, south, east, north
+
+
+def _work_time(where: str, value: Any) -> WorkTime:
+    spans = tuple((time.fromisoformat(start), time.fromisoformat(end)) for start, end in value)
+    if not spans:
+        raise ProfileError(f'{where}: work_time must hold at least one span, as in [["08:30", "17:30"]]')
+    if any(start >= end for start, end in spans) or any(one[1] > other[0] for one, other in pairwise(spans)):
+        raise ProfileError(
+            f"{where}: every span of work_time must start before it ends and after the one before it ended"
+        )
+    return WorkTime(spans)
+
+
 def load_profile(folder: Path) -> Profile:
     """Reads and checks a profile folder; raises ProfileError."""
     main = _toml(folder / "profile.toml")
@@ -362,8 +413,6 @@ def load_profile(folder: Path) -> Profile:
     agencies = _agencies(folder / "agencies.csv")
     communities = _communities(folder / "places.csv")
     try:
-        west, south, east, north = (float(x) for x in main["bbox"])
-        spans = tuple((time.fromisoformat(a), time.fromisoformat(b)) for a, b in main["work_time"])
         return Profile(
             folder=folder,
             city=str(main["city"]),
@@ -371,14 +420,14 @@ def load_profile(folder: Path) -> Profile:
             name_en=str(main["name_en"]),
             made_up=bool(main["made_up"]),
             county_code=str(main["county_code"]),
-            bbox=(west, south, east, north),
+            bbox=_bbox("profile.toml", main["bbox"]),
             timezone=str(main["timezone"]),
-            basic_satisfied_weight=float(main["basic_satisfied_weight"]),
-            respond_within_hours=float(main["respond_within_hours"]),
+            basic_satisfied_weight=_key(main, "basic_satisfied_weight", _SHARE),
+            respond_within_hours=_key(main, "respond_within_hours", _ABOVE_0),
             list_version=str(main["list_version"]),
             rule_version=str(main["rule_version"]),
-            mass_appeal_persons=int(main["mass_appeal_persons"]),
-            work_time=WorkTime(spans),
+            mass_appeal_persons=int(_key(main, "mass_appeal_persons", _PERSONS)),
+            work_time=_work_time("profile.toml", main["work_time"]),
             channels=_channels(folder / "channels.toml"),
             communities=communities,
             matters=matters,

@@ -35,13 +35,16 @@ def load_dimensions(client: Any, profile: Profile) -> None:
 
     `client` is a clickhouse-connect client of a migrated database.
     """
-    version = time.time_ns() // 1_000_000
+    now = time.time_ns() // 1_000_000
     for table, rows in dimension_rows(profile).items():
         columns = _DIMENSIONS[table]
         stored = client.query(f"SELECT {', '.join(columns)} FROM {table} FINAL").result_rows  # noqa: S608 - constants
         gone = _without(stored, {row[0] for row in rows})
         if not gone and sorted(stored) == sorted(rows):
             continue
+        # A clock that was set back, or that of another machine, must not make what is loaded now the older rows.
+        ((newest,),) = client.query(f"SELECT max(_version) FROM {table}").result_rows  # noqa: S608 - constants
+        version = max(now, newest + 1)
         data = [(*row, version, 0) for row in rows] + [(*row, version, 1) for row in gone]
         client.insert(table, data, column_names=(*columns, "_version", "_deleted"), settings={"async_insert": 0})
 

@@ -1,10 +1,12 @@
 """Dead letters of the sink: records whose bytes can't be read, or whose row ClickHouse refuses for itself."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from schemas.ids import digest_id
 from schemas.reasons import ReasonCode
 from schemas.records import DeadLetter
+from schemas.topics import replay_count
 from sinks.rows import Origin
 
 STAGE = "sink"
@@ -16,6 +18,7 @@ class Raw(NamedTuple):
     origin: Origin
     key: bytes | None
     value: bytes
+    headers: Sequence[tuple[str, bytes | None]] = ()
     feed: str = ""
     channel: str | None = None
 
@@ -38,5 +41,5 @@ def dead_letter(raw: Raw, code: ReasonCode, reason: str) -> DeadLetter:
         "content_type": None,
         "original": raw.value,
         "sealed_key_id": None,
-        "replay_count": 0,
+        "replay_count": replay_count(raw.headers),
     }

@@ -245,17 +245,24 @@ class Sink:
         if pending is None:
             return  # of a partition that was given away while this round was read: its next owner reads it
         origin = Origin(topic, partition, cast(int, message.offset()), max(message.timestamp()[1], 0))
-        key, value = message.key(), message.value() or b""
+        value = message.value() or b""
+        headers = cast(list[tuple[str, bytes | None]], message.headers() or [])
+        raw = Raw(origin, message.key(), value, headers)
+        if pending.batches is not None:
+            raise SinkError(
+                f"a record of topic {topic} came while its batch was frozen: it would be committed and never stored; this is "
+                "a defect of the sink, start it again"
+            )
         try:
             record, rows = self._readers[topic](value, origin)
         except DecodeError as failure:
-            self._set_aside(pending, Raw(origin, key, value), failure.code, str(failure))
+            self._set_aside(pending, raw, failure.code, str(failure))
         except BadRowError as failure:
             reason = f"{failure}: correct the value at its source and send it again"
-            self._set_aside(pending, Raw(origin, key, value), failure.code, reason)
+            self._set_aside(pending, raw, failure.code, reason)
         else:
             fields = record.get("report", record)
-            pending.add(Raw(origin, key, value, fields.get("feed", ""), fields.get("channel")), rows)
+            pending.add(raw._replace(feed=fields.get("feed", ""), channel=fields.get("channel")), rows)
 
     def _set_aside(self, pending: _Pending, raw: Raw, code: ReasonCode, reason: str) -> None:
         pending.add(raw, [])

@@ -21,8 +21,6 @@ from streams.decide import Decider, Origin
 from streams.state import PartitionState
 
 STAGE: Final = "worker"
-#: An outcome holds its record whole: beyond this it might not fit into a Kafka message (1 MiB) any more.
-MAX_RECORD_BYTES: Final = 900_000
 _HEADER_BYTES: Final = 5
 #: Years 2000 to 2100, milliseconds.
 _FIRST_TIME: Final = 946_684_800_000
@@ -102,12 +100,6 @@ def check(report: Report, feed: str) -> None:
         raise DecodeError("bad_location", "fields lon and lat are no degrees of WGS-84")
 
 
-def _replay_count(record: Record) -> int:
-    """How often a dead letter was played again before, as the replay tool writes it; 0 where it says nothing sensible."""
-    digits = next((value for name, value in record.headers if name == topics.REPLAY_HEADER), b"")
-    return int(digits) if digits.isdigit() and len(digits) < 6 else 0
-
-
 class ChunkDecider:
     """Turns chunks into outputs, with the rules of a profile."""
 
@@ -130,8 +122,8 @@ class ChunkDecider:
                 continue
             value = record.value or b""
             try:
-                if len(value) > MAX_RECORD_BYTES:
-                    raise DecodeError("too_large", f"the record is larger than {MAX_RECORD_BYTES} bytes")
+                if len(value) > topics.MAX_RECORD_BYTES:
+                    raise DecodeError("too_large", f"the record is larger than {topics.MAX_RECORD_BYTES} bytes")
                 report = self._codec.report(value)
                 check(report, feed)
             except DecodeError as error:
@@ -176,6 +168,6 @@ class ChunkDecider:
             "content_type": None,
             "original": record.value or b"",
             "sealed_key_id": None,
-            "replay_count": _replay_count(record),
+            "replay_count": topics.replay_count(record.headers),
         }
         return topic.encode(), self._codec.encode("dead_letter", letter)

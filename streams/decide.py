@@ -49,7 +49,7 @@ class Decider:
     def decide(self, state: PartitionState, report: Report, origin: Origin) -> Decision:
         """Decide on one report without changing anything; `state.apply(decision.routed)` takes the decision in."""
         facts = facts_of(report)
-        match = self._match(state, facts, report["content_hash"])
+        match = self._match(state, facts, report)
         route = self._router.route(report)
         routed: RoutedReport = {
             "intake_topic": origin.topic,
@@ -75,12 +75,13 @@ class Decider:
         }
         return Decision(routed, self._mass_appeal(state, match, facts, report), facts)
 
-    def _match(self, state: PartitionState, facts: Facts, content_hash: str) -> _Match:
+    def _match(self, state: PartitionState, facts: Facts, report: Report) -> _Match:
         known = state.reports.get(facts.report_id)
         if known is not None:
-            if content_hash in known.hashes:
+            if report["content_hash"] == known.content_hash:
                 return _Match("replay", known.matter_id, "replay", facts.report_id, 1.0, ("same_message=1",))
-            return _Match("routed", known.matter_id, "revision", facts.report_id, 1.0, ("same_report_id=1",))
+            matter_id = facts.report_id if report["confidential"] else known.matter_id
+            return _Match("routed", matter_id, "revision", facts.report_id, 1.0, ("same_report_id=1",))
         link = find_link(state, facts, self._profile.matters)
         if link is None:
             return _Match("routed", facts.report_id, "new", None, None, ())

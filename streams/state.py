@@ -136,11 +136,11 @@ class OffsetSet:
 
 @dataclass(slots=True)
 class Known:
-    """A report that was decided: its facts as first seen, its matter, the content of each of its revisions."""
+    """A report that was decided: its facts as first seen, its matter, the content of its last revision."""
 
     facts: Facts
     matter_id: str
-    hashes: set[str]
+    content_hash: str
 
 
 @dataclass(slots=True)
@@ -180,7 +180,9 @@ class PartitionState:
         report = routed["report"]
         known = self.reports.get(report["report_id"])
         if known is not None:
-            known.hashes.add(report["content_hash"])
+            known.content_hash = report["content_hash"]
+            if report["confidential"]:
+                self._hide(known)
             return
         self._add(facts or facts_of(report), routed["matter_id"], report["content_hash"])
         # A source's clock that runs ahead must not make the partition forget everything.
@@ -198,7 +200,7 @@ class PartitionState:
 
     def _add(self, facts: Facts, matter_id: str, content_hash: str) -> None:
         entry = (facts.reported_at, facts.report_id)
-        self.reports[facts.report_id] = Known(facts, matter_id, {content_hash})
+        self.reports[facts.report_id] = Known(facts, matter_id, content_hash)
         matter = self.matters.get(matter_id)
         if matter is None:
             matter = self.matters[matter_id] = Matter(facts.matter_kind, facts.reported_at, facts.reported_at)
@@ -211,16 +213,35 @@ class PartitionState:
             insort(self.blocks.setdefault(block, []), entry)
         heapq.heappush(self._by_age, entry)
 
+    def _hide(self, known: Known) -> None:
+        """Take a report that became confidential out of its matter for good: no later one is linked to it or to its reporter."""
+        facts = known.facts
+        self._unlist(facts)
+        known.facts = facts._replace(reporter_key=None, blocks=())
+        self._leave_matter(known)
+        matter = self.matters.get(known.matter_id)
+        if matter and not any(self.reports[i].facts.reporter_key == facts.reporter_key for i in matter.report_ids):
+            matter.reporters.discard(facts.reporter_key or "")
+        known.matter_id = facts.report_id
+
+    def _leave_matter(self, known: Known) -> None:
+        matter = self.matters.get(known.matter_id)  # None when a hidden report was the only one of its matter
+        if matter is None:
+            return
+        matter.report_ids.discard(known.facts.report_id)
+        if not matter.report_ids:
+            del self.matters[known.matter_id]
+
+    def _unlist(self, facts: Facts) -> None:
+        entry = (facts.reported_at, facts.report_id)
+        for block in facts.blocks:
+            entries = self.blocks[block]
+            del entries[bisect_left(entries, entry)]
+            if not entries:
+                del self.blocks[block]
+
     def _forget(self) -> None:
         while self._by_age and self._by_age[0][0] < self.newest - KEEP_MS:
-            entry = heapq.heappop(self._by_age)
-            known = self.reports.pop(entry[1])
-            matter = self.matters[known.matter_id]
-            matter.report_ids.discard(entry[1])
-            if not matter.report_ids:
-                del self.matters[known.matter_id]
-            for block in known.facts.blocks:
-                entries = self.blocks[block]
-                del entries[bisect_left(entries, entry)]
-                if not entries:
-                    del self.blocks[block]
+            known = self.reports.pop(heapq.heappop(self._by_age)[1])
+            self._leave_matter(known)
+            self._unlist(known.facts)

@@ -183,6 +183,7 @@ def _hotline_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "step": step,
         "at": _local(m["date"]),
         "level": CHINESE_LEVEL.get(m["deal_level"]),
+        "reached": m["note3"] != "未联系",
         "solved": {"已解决": True, "未解决": False}.get(m["note6"]),
         "satisfaction": SATISFACTION.get(m["satisfaction"]),
         "extended_to": _local(m["extended_to"]) if m["extended_to"] else None,
@@ -195,6 +196,7 @@ def _police_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "step": names.get(m["环节"], ""),
         "at": _police_time(m["时间"]),
         "level": CHINESE_LEVEL.get(m["层级"]),
+        "reached": True,
         "solved": {"是": True, "否": False}.get(m["是否解决"]),
         "satisfaction": SATISFACTION.get(m["满意度"]),
         "extended_to": None,
@@ -207,6 +209,7 @@ def _flow(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "step": names.get(m["node"], ""),
         "at": _local(m["operate_time"]),
         "level": m["level"] or None,
+        "reached": True,
         "solved": {"solved": True, "unsolved": False}.get(m["visit_result"]),
         "satisfaction": SATISFACTION.get(m["satisfaction"]),
         "extended_to": _local(m["deadline_time"]) if m["deadline_time"] else None,
@@ -219,6 +222,7 @@ def _canonical_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "step": m["step"],
         "at": datetime.fromisoformat(m["occurred_at"]).timestamp(),
         "level": m["level"],
+        "reached": m["contacted"] is not False,
         "solved": m["solved"],
         "satisfaction": m["satisfaction"] if m["satisfaction"] != "unrated" else None,
         "extended_to": extended,
@@ -304,9 +308,9 @@ def _row(profile: Place, case: Case) -> dict[str, str] | None:
 
 
 def _last(steps: list[dict[str, Any]], key: str) -> Any:
-    """The latest answer of a revisit or rating that is one."""
+    """The latest answer of a revisit or rating that is one; of two with one time the later line, a correction."""
     told = [step for step in steps if step["step"] in ("revisit", "rate") and step[key] is not None]
-    return max(told, key=lambda step: step["at"])[key] if told else None
+    return max(reversed(told), key=lambda step: step["at"])[key] if told else None
 
 
 def figures_by_hand(
@@ -336,7 +340,8 @@ def figures_by_hand(
 
         count("accepted", True, 1)
         count("repeats", True, relations[key] != "new")
-        dispatched, answered, closed = times("dispatch"), times("respond"), times("close")
+        dispatched, closed = times("dispatch"), times("close")
+        answered = times("respond", [s for s in case.steps if s["reached"]])
         wait = min(answered) - min(dispatched) if answered and dispatched else math.inf
         count("responded", bool(dispatched), 0 <= wait <= profile.respond_hours * HOUR)
         count("closed", True, bool(closed))

@@ -5,7 +5,7 @@ CREATE TABLE IF NOT EXISTS hub.parameters {on_cluster}
 (
     name String COMMENT 'basic_satisfied_weight, respond_within_hours or timezone',
     value String COMMENT 'The value as text',
-    _version UInt64 COMMENT 'Time of loading, milliseconds; the last loading stands',
+    _version UInt64 COMMENT 'Time of loading, milliseconds, but above every earlier one; the last loading stands',
     _deleted UInt8 COMMENT '1 for a row that left the profile'
 )
 ENGINE = {replicated}ReplacingMergeTree(_version, _deleted)
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS hub.dim_matters {on_cluster}
     name_zh String COMMENT 'Name in Chinese',
     name_en String COMMENT 'Name in English',
     family LowCardinality(String) COMMENT '诉求类别: livelihood, development or enforcement',
-    _version UInt64 COMMENT 'Time of loading, milliseconds; the last loading stands',
+    _version UInt64 COMMENT 'Time of loading, milliseconds, but above every earlier one; the last loading stands',
     _deleted UInt8 COMMENT '1 for a row that left the profile'
 )
 ENGINE = {replicated}ReplacingMergeTree(_version, _deleted)
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS hub.dim_communities {on_cluster}
     lon Float64 COMMENT 'Longitude of the point that stands for it, WGS-84, degrees',
     lat Float64 COMMENT 'Latitude of the point that stands for it, WGS-84, degrees',
     population UInt32 COMMENT 'Inhabitants',
-    _version UInt64 COMMENT 'Time of loading, milliseconds; the last loading stands',
+    _version UInt64 COMMENT 'Time of loading, milliseconds, but above every earlier one; the last loading stands',
     _deleted UInt8 COMMENT '1 for a row that left the profile'
 )
 ENGINE = {replicated}ReplacingMergeTree(_version, _deleted)
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS hub.dim_agencies {on_cluster}
     name_zh String COMMENT 'Name in Chinese',
     name_en String COMMENT 'Name in English',
     level LowCardinality(String) COMMENT 'grid, community, street or district',
-    _version UInt64 COMMENT 'Time of loading, milliseconds; the last loading stands',
+    _version UInt64 COMMENT 'Time of loading, milliseconds, but above every earlier one; the last loading stands',
     _deleted UInt8 COMMENT '1 for a row that left the profile'
 )
 ENGINE = {replicated}ReplacingMergeTree(_version, _deleted)

@@ -15,7 +15,7 @@ CREATE VIEW IF NOT EXISTS bi.reports {on_cluster}
     title String COMMENT 'Title, personal data masked',
     content String COMMENT '诉求内容, personal data masked',
     reporter_mask Nullable(String) COMMENT 'Masked phone or id; NULL for 保密 and 举报',
-    confidential Bool COMMENT '保密/匿名举报',
+    confidential Bool COMMENT '保密/匿名举报 in any of its revisions; such a report stands alone',
     address Nullable(String) COMMENT '事发地址, personal data masked',
     place_key String COMMENT 'Street code, or text: and a place name',
     street_code LowCardinality(Nullable(String)) COMMENT '9-digit street code',
@@ -41,9 +41,9 @@ CREATE VIEW IF NOT EXISTS bi.reports {on_cluster}
     list_version LowCardinality(Nullable(String)) COMMENT 'Version of the responsibility list that decided',
     list_row LowCardinality(Nullable(String)) COMMENT 'Row of the responsibility list that decided',
     manual_reason LowCardinality(Nullable(String)) COMMENT 'Why a person must route it (人工队列): no_kind, no_row; NULL when it was routed',
-    matter_id String COMMENT 'The matter it belongs to: report_id of its first report',
+    matter_id String COMMENT 'The matter it belongs to: report_id of its first report that is not confidential',
     relation LowCardinality(String) COMMENT 'How it belongs to the matter: new 新, repeat 同一人重复, joined 他人同诉, rebound 办结后反弹, episode 同一告警持续',
-    linked_to Nullable(String) COMMENT 'report_id it was linked to; NULL for new',
+    linked_to Nullable(String) COMMENT 'report_id it was linked to; NULL for new, and where that one became confidential',
     score Nullable(Float64) COMMENT 'How sure the link is, 0 to 1; NULL for new',
     reasons Array(String) COMMENT 'Parts of the score as name=value',
     rule_version LowCardinality(String) COMMENT 'Version of the matching rules'
@@ -51,7 +51,12 @@ CREATE VIEW IF NOT EXISTS bi.reports {on_cluster}
 DEFINER = {definer} SQL SECURITY DEFINER
 AS
 -- What the message says and who must act by when come from its latest revision; how it belongs to a matter was decided
--- on its first one: a later revision is no repeat of itself.
+-- on its first one: a later revision is no repeat of itself. A report that was confidential in any revision stays so, and
+-- stands alone: neither its own link nor that of another report shows which matter it told. A matter that such a report
+-- began goes by the id of the first other report in it.
+WITH
+    secrets AS (SELECT report_id FROM hub.routed FINAL WHERE outcome = 'routed' AND confidential),
+    latest.report_id IN secrets AS secret
 SELECT
     latest.report_id AS report_id,
     latest.feed AS feed,
@@ -65,8 +70,8 @@ SELECT
     latest.category_path AS category_path,
     latest.title AS title,
     latest.content AS content,
-    if(latest.confidential OR latest.appeal_type = 'report', NULL, latest.reporter_mask) AS reporter_mask,
-    latest.confidential AS confidential,
+    if(secret OR latest.appeal_type = 'report', NULL, latest.reporter_mask) AS reporter_mask,
+    toBool(secret) AS confidential,
     latest.address AS address,
     latest.place_key AS place_key,
     latest.street_code AS street_code,
@@ -92,11 +97,11 @@ SELECT
     latest.list_version AS list_version,
     latest.list_row AS list_row,
     latest.manual_reason AS manual_reason,
-    first.matter_id AS matter_id,
-    first.relation AS relation,
-    first.linked_to AS linked_to,
-    first.score AS score,
-    first.reasons AS reasons,
+    if(secret, latest.report_id, ifNull(nullIf(heirs.heir, ''), first.matter_id)) AS matter_id,
+    if(secret, 'new', first.relation) AS relation,
+    if(secret OR ifNull(first.linked_to IN secrets, false), NULL, first.linked_to) AS linked_to,
+    if(secret, NULL, first.score) AS score,
+    if(secret, [], first.reasons) AS reasons,
     first.rule_version AS rule_version
 FROM
 (
@@ -114,6 +119,13 @@ INNER JOIN
     ORDER BY report_id, relation = 'revision', received_at, _timestamp, intake_offset
     LIMIT 1 BY report_id
 ) AS first ON first.report_id = latest.report_id
+LEFT JOIN
+(
+    SELECT matter_id, argMin(report_id, (reported_at, report_id)) AS heir
+    FROM hub.routed FINAL
+    WHERE outcome = 'routed' AND matter_id IN secrets AND report_id NOT IN secrets
+    GROUP BY matter_id
+) AS heirs ON heirs.matter_id = first.matter_id
 COMMENT 'Reports: the latest revision of each, replays left out';
 
 CREATE VIEW IF NOT EXISTS bi.progress {on_cluster}
@@ -167,7 +179,7 @@ CREATE VIEW IF NOT EXISTS bi.cases {on_cluster}
     reported_at DateTime64(3, 'UTC') COMMENT 'When it happened or was accepted at the source, UTC',
     accepted_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 受理, UTC',
     dispatched_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 派单, UTC',
-    responded_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 响应 (the reporter was contacted), UTC',
+    responded_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 响应 that does not say 未联系 (nobody reached), UTC',
     closed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 办结, UTC; NULL while it was never closed',
     cancelled_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 作废, UTC',
     steps UInt64 COMMENT 'Distinct steps known',
@@ -262,17 +274,17 @@ LEFT JOIN
         count() AS steps,
         minOrNullIf(occurred_at, step = 'accept') AS accepted_at,
         minOrNullIf(occurred_at, step = 'dispatch') AS dispatched_at,
-        minOrNullIf(occurred_at, step = 'respond') AS responded_at,
+        minOrNullIf(occurred_at, step = 'respond' AND ifNull(hub.progress.contacted, true)) AS responded_at,
         maxOrNullIf(occurred_at, step = 'close') AS closed_at,
         maxOrNullIf(occurred_at, step = 'cancel') AS cancelled_at,
         groupArrayIf((occurred_at, assumeNotNull(extended_to)), step = 'extend' AND extended_to IS NOT NULL) AS extensions,
         max(indexOf(['grid', 'community', 'street', 'district'], ifNull(hub.progress.level, ''))) AS level,
         argMaxOrNullIf(
-            hub.progress.solved, (occurred_at, progress_id), step IN ('revisit', 'rate') AND hub.progress.solved IS NOT NULL
+            hub.progress.solved, (occurred_at, received_at, progress_id), step IN ('revisit', 'rate') AND hub.progress.solved IS NOT NULL
         ) AS solved,
         argMaxOrNullIf(
             toNullable(toString(hub.progress.satisfaction)),
-            (occurred_at, progress_id),
+            (occurred_at, received_at, progress_id),
             step IN ('revisit', 'rate') AND hub.progress.satisfaction IN ('satisfied', 'basic', 'dissatisfied')
         ) AS satisfaction
     FROM hub.progress FINAL

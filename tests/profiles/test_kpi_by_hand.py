@@ -76,6 +76,7 @@ def _step(number: str, at: str, stage: str, action: str, **rest: Any) -> dict[st
         "pso_caption": action,
         "date": at,
         "deal_level": "",
+        "note3": "",
         "note6": "",
         "satisfaction": "",
         "extended_to": None,
@@ -95,12 +96,15 @@ def test_a_tiny_year_gives_the_figures_counted_by_hand(tmp_path: Path) -> None:
         # 1: noise, due on the 5th working day, 19 May 17:30. In time, grid, solved, satisfied.
         _order("1", "2025-05-12 09:00:00"),
         _step("1", "2025-05-12 10:00:00", "预审", "确定"),
-        _step("1", "2025-05-13 10:00:00", "处置", "联系", deal_level="网格"),
+        _step("1", "2025-05-13 10:00:00", "处置", "联系", deal_level="网格", note3="已联系"),
+        _step("1", "2025-05-19 16:00:00", "回访", "通过", note6="未解决", satisfaction="不满意"),  # corrected:
         _step("1", "2025-05-19 16:00:00", "回访", "通过", note6="已解决", satisfaction="满意"),
         _step("1", "2025-05-19 17:30:00", "结案", "结案"),
-        # 2: the same, closed a second too late; answered a second too late; street level; basic, then unsolved.
+        # 2: the same, closed a second too late; nobody reached, then answered a second too late; street level;
+        # basic, then unsolved.
         _order("2", "2025-05-12 09:00:00"),
         _step("2", "2025-05-12 10:00:00", "预审", "确定"),
+        _step("2", "2025-05-13 09:00:00", "处置", "联系", note3="未联系"),
         _step("2", "2025-05-13 10:00:01", "处置", "联系", deal_level="网格"),
         _step("2", "2025-05-13 11:00:00", "处置", "提交", deal_level="街道"),
         _step("2", "2025-05-14 09:00:00", "回访", "通过", note6="已解决", satisfaction="基本满意"),

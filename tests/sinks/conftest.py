@@ -147,7 +147,12 @@ def all_committed(broker: EmbeddedKafka, group: str, *topics: str) -> bool:
 
 
 def send(
-    broker: EmbeddedKafka, topic: str, values: Iterable[bytes], partition: int = 0, key: bytes = b"k"
+    broker: EmbeddedKafka,
+    topic: str,
+    values: Iterable[bytes],
+    partition: int = 0,
+    key: bytes = b"k",
+    headers: list[tuple[str, bytes]] | None = None,
 ) -> list[int]:
     """Offsets of the values, once the broker acknowledged them all."""
     producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all"})
@@ -158,7 +163,7 @@ def send(
         offsets.append(message.offset())
 
     for value in values:
-        producer.produce(topic, value, key=key, partition=partition, on_delivery=delivered)
+        producer.produce(topic, value, key=key, partition=partition, headers=headers, on_delivery=delivered)
     assert producer.flush(30) == 0
     return offsets
 

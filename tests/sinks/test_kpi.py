@@ -97,6 +97,23 @@ def test_responded_is_the_first_response_within_24_hours_after_the_first_dispatc
     assert figures(bi)["responded"] == (int(expected is True), int(expected is not None))
 
 
+@pytest.mark.parametrize(
+    ("attempts", "expected"),
+    [
+        ([(NOON + HOUR, False)], False),
+        ([(NOON + HOUR, None)], True),
+        ([(NOON + HOUR, False), (NOON + 2 * HOUR, True)], True),
+        ([(NOON + HOUR, False), (NOON + 25 * HOUR, True)], False),
+    ],
+)
+def test_an_attempt_that_reached_nobody_is_no_response(
+    bi: Any, put: Callable[..., None], attempts: list[tuple[int, bool | None]], expected: bool
+) -> None:
+    put(ROUTED, [routed(report("a"))])
+    put(PROGRESS, [step("a", "dispatch", NOON), *(step("a", "respond", at, contacted=told) for at, told in attempts)])
+    assert flag(bi, "responded_in_time") is expected
+
+
 LATER = DUE + 3 * DAY
 
 
@@ -178,7 +195,7 @@ def test_solved_is_what_the_latest_revisit_or_rating_that_could_tell_says(
     assert figures(bi)["solved"] == (int(expected is True), int(expected is not None))
 
 
-def test_of_two_answers_in_one_millisecond_the_greater_progress_id_is_the_latest(
+def test_of_two_answers_of_one_time_received_in_one_millisecond_the_greater_progress_id_is_the_latest(
     bi: Any, put: Callable[..., None]
 ) -> None:
     put(ROUTED, [routed(report("a"))])
@@ -188,6 +205,16 @@ def test_of_two_answers_in_one_millisecond_the_greater_progress_id_is_the_latest
     ]
     put(PROGRESS, both)
     assert (flag(bi, "solved"), flag(bi, "satisfaction")) == (True, "satisfied")
+
+
+def test_a_revisit_corrected_under_the_same_time_counts_as_it_was_received_last(
+    bi: Any, put: Callable[..., None]
+) -> None:
+    put(ROUTED, [routed(report("a"))])
+    told = {"solved": True, "satisfaction": "satisfied", "received_at": NOON + HOUR, "progress_id": "B"}
+    corrected = {"solved": False, "satisfaction": "dissatisfied", "received_at": NOON + DAY, "progress_id": "A"}
+    put(PROGRESS, [step("a", "revisit", NOON, **corrected), step("a", "revisit", NOON, **told)])
+    assert (flag(bi, "solved"), flag(bi, "satisfaction")) == (False, "dissatisfied")
 
 
 def test_satisfied_weighs_basic_and_leaves_the_unrated_out(bi: Any, put: Callable[..., None]) -> None:

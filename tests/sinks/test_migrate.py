@@ -148,3 +148,22 @@ def test_the_profile_tables_hold_what_the_profile_holds_and_forget_what_left_it(
         load_dimensions(migrated, profile)
     codes = {code for (code,) in migrated.query("SELECT community_code FROM bi.communities").result_rows}
     assert codes == {gone, *kept}
+
+
+def test_a_profile_loaded_by_a_clock_that_was_set_back_stands_all_the_same(
+    migrated: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weight() -> str:
+        query = "SELECT value FROM hub.parameters FINAL WHERE name = 'basic_satisfied_weight'"
+        return str(migrated.query(query).result_rows[0][0])
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr("sinks.dimensions.time.time_ns", lambda: 1_000_000)
+            load_dimensions(migrated, replace(profile, basic_satisfied_weight=0.7))
+            assert weight() == "0.7"
+            load_dimensions(migrated, replace(profile, basic_satisfied_weight=0.9))
+            assert weight() == "0.9"
+    finally:
+        load_dimensions(migrated, profile)
+    assert weight() == str(profile.basic_satisfied_weight)

@@ -144,6 +144,39 @@ def test_bi_never_shows_the_reporter_of_a_confidential_report(
     assert one(bi, "reporter_mask", "bi.reports", "b") == ("138****0000",)
 
 
+def test_a_report_made_confidential_later_shows_no_link_and_no_reporter_whatever_comes_after(
+    bi: Any, put: Callable[..., None]
+) -> None:
+    link = {"relation": "joined", "matter_id": "hotline12345-a", "linked_to": "hotline12345-a", "score": 0.9}
+    joined = {**link, "reasons": ["same_kind=1"]}
+    put(ROUTED, [routed(report("a")), routed(report("b"), **joined), routed(report("c"), **joined)])
+    columns = "matter_id, relation, linked_to, score, reasons, confidential, reporter_mask"
+    before = one(bi, columns, "bi.reports", "b")
+    assert before == ("hotline12345-a", "joined", "hotline12345-a", 0.9, ["same_kind=1"], False, "138****0000")
+    alone = ("hotline12345-b", "new", None, None, [], True, None)
+    put(ROUTED, [routed(report("b", confidential=True, received_at=NOON + 5000), relation="revision")])
+    assert one(bi, columns, "bi.reports", "b") == alone
+    put(ROUTED, [routed(report("b", title="新", received_at=NOON + 9000), relation="revision")])
+    assert one(bi, columns + ", title", "bi.reports", "b") == (*alone, "新")
+    assert one(bi, "matter_id, is_repeat", "bi.cases", "b") == ("hotline12345-b", False)
+    assert one(bi, "matter_id, is_repeat", "bi.cases", "c") == ("hotline12345-a", True)
+
+
+def test_a_matter_whose_first_report_became_confidential_goes_by_the_next(bi: Any, put: Callable[..., None]) -> None:
+    link = {"relation": "joined", "matter_id": "hotline12345-a"}
+    put(ROUTED, [routed(report("a")), routed(report("d", reported_at=NOON - DAY))])
+    put(ROUTED, [routed(report("b", reported_at=NOON + 1), **link, linked_to="hotline12345-a")])
+    put(ROUTED, [routed(report("c", reported_at=NOON + 2), **link, linked_to="hotline12345-b")])
+    put(ROUTED, [routed(report("a", confidential=True, received_at=NOON + 5000), relation="revision")])
+    found = rows(bi, "SELECT report_id, matter_id, relation, linked_to FROM bi.reports ORDER BY 1")
+    assert found == [
+        ("hotline12345-a", "hotline12345-a", "new", None),
+        ("hotline12345-b", "hotline12345-b", "joined", None),
+        ("hotline12345-c", "hotline12345-b", "joined", "hotline12345-b"),
+        ("hotline12345-d", "hotline12345-d", "new", None),
+    ]
+
+
 def test_bi_has_no_column_for_the_reporters_key_the_sealed_original_or_the_bytes_of_a_letter(hub: Any) -> None:
     names = {name for (name,) in rows(hub, "SELECT name FROM system.columns WHERE database = 'bi'")}
     assert not names & {"reporter_key", "sealed", "original", "key", "content_hash"}
@@ -178,7 +211,8 @@ def test_bi_reads_every_view_whole(bi: Any, put: Callable[..., None], view: str)
 def test_a_view_reads_the_same_for_a_client_that_sets_join_use_nulls(
     hub: Any, put: Callable[..., None], view: str
 ) -> None:
-    put(ROUTED, [routed(report("a")), routed(report("b"))])
+    put(ROUTED, [routed(report("a")), routed(report("b")), routed(report("c", confidential=True))])
+    put(ROUTED, [routed(report("d"), relation="joined", matter_id="hotline12345-c", linked_to="hotline12345-c")])
     put(PROGRESS, [step("a", "close", NOON, level="grid")])
     query = f"SELECT * FROM bi.{view} ORDER BY ALL"
     assert rows(hub, query) == rows(hub, f"{query} SETTINGS join_use_nulls = 1")

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -22,10 +24,10 @@ from hub.process import free_port
 from profiles import Profile
 from schemas.codec import Codec
 from schemas.registry import FileRegistry
-from schemas.topics import ALERTS, DEADLETTER, PROGRESS, ROUTED
+from schemas.topics import ALERTS, DEADLETTER, PROGRESS, REPLAY_HEADER, ROUTED
 from sinks.errors import SinkError
 from sinks.run import count_cases, run_sink
-from sinks.writer import Sink, SinkConfig, open_clickhouse
+from sinks.writer import Sink, SinkConfig, _Pending, open_clickhouse
 from tests.sinks.conftest import ROOT, all_committed, committed, ends, send, url, wait_for
 from tests.sinks.records import DAY, NOON, alert, letter, report, routed, step
 
@@ -227,6 +229,51 @@ def test_a_row_that_is_refused_for_itself_is_found_and_set_aside(
     assert found[:5] == (offsets[13], "store_refused", "hotline12345", "demo-hotline", bad.hex().upper())
     assert "夜间" not in found[5]
     assert "-1" not in found[5]
+
+
+def test_a_row_that_breaks_a_constraint_of_the_table_is_found_and_set_aside(
+    settings: dict[str, Any], kafka: EmbeddedKafka, hub: Any, profile: Profile
+) -> None:
+    hub.command("ALTER TABLE hub.alerts ADD CONSTRAINT known CHECK rule != 'unknown'")
+    bad = CODEC.encode("alert", alert("a2", rule="unknown"))
+    good = [CODEC.encode("alert", alert(name)) for name in ("a1", "a3")]
+    try:
+        offsets = send(kafka, ALERTS, [good[0], bad, good[1]])
+        with running(SinkConfig(profile=profile, **settings)):
+            wait_for(lambda: all_committed(kafka, settings["group"], ALERTS, DEADLETTER))
+            wait_for(lambda: counts(hub, "hub.dead_letters", "dead_letter_id")[1] == 1)
+    finally:
+        hub.command("ALTER TABLE hub.alerts DROP CONSTRAINT known")
+    assert counts(hub, "hub.alerts", "alert_id") == (2, 2, 2)
+    found = hub.query("SELECT origin_topic, origin_offset, reason_code, reason FROM hub.dead_letters").result_rows[0]
+    assert found[:3] == (ALERTS, offsets[1], "store_refused")
+    assert "code 469" in found[3]
+
+
+def test_a_record_played_again_carries_its_count_into_its_next_letter(
+    settings: dict[str, Any], kafka: EmbeddedKafka, hub: Any, profile: Profile
+) -> None:
+    send(kafka, ROUTED, [b"no avro"], headers=[("other", b"9"), (REPLAY_HEADER, b"2")])
+    with running(SinkConfig(profile=profile, **settings)):
+        wait_for(lambda: counts(hub, "hub.dead_letters", "dead_letter_id")[1] == 1)
+    assert hub.query("SELECT replay_count FROM hub.dead_letters").result_rows == [(2,)]
+
+
+def test_a_record_that_comes_for_a_frozen_batch_ends_the_sink(settings: dict[str, Any], profile: Profile) -> None:
+    """Kafka keeps a paused partition quiet, so only a made-up record can show it."""
+    sink = Sink(SinkConfig(profile=profile, **settings), None)
+    pending = sink._pending[ALERTS, 0] = _Pending(ALERTS, 0)
+    told: dict[str, Any] = {"error": None, "topic": ALERTS, "partition": 0, "timestamp": (1, NOON), "key": None}
+    told |= {"headers": None, "value": CODEC.encode("alert", alert("a1"))}
+
+    def message(offset: int) -> Any:
+        return SimpleNamespace(**{name: lambda it=it: it for name, it in {**told, "offset": offset}.items()})
+
+    sink._take(message(1))
+    pending.batches = deque()
+    with pytest.raises(SinkError, match="frozen"):
+        sink._take(message(2))
+    assert list(pending.raw) == [1]
 
 
 def test_too_many_refused_rows_are_a_defect_and_end_the_sink_before_a_commit(

@@ -52,7 +52,52 @@ def test_another_content_under_the_same_id_is_a_revision_of_the_same_matter() ->
     reports = [report(1), report(2), report(2, content_hash="other")]
     assert last(*reports)["relation"] == "revision"
     assert last(*reports)["matter_id"] == "hotline12345-1"
-    assert last(*reports, report(2))["outcome"] == "replay", "the first content was seen, too"
+    assert last(*reports, reports[-1])["outcome"] == "replay"
+
+
+def test_a_correction_back_to_an_earlier_content_is_a_revision() -> None:
+    on, off = report(1, confidential=True), report(1, content_hash="other")
+    assert last(on, off, on)["relation"] == "revision"
+    assert last(on, off, on, on)["outcome"] == "replay"
+
+
+def test_a_report_made_confidential_leaves_its_matter_and_nobody_is_linked_to_it_or_its_reporter() -> None:
+    one, two = report(1), report(2, reported_at=START + HOUR)
+    hidden = {**two, "confidential": True, "content_hash": "other"}
+    state, decisions = play([one, two, hidden])
+    assert [(d.routed["relation"], d.routed["matter_id"]) for d in decisions] == [
+        ("new", "hotline12345-1"),
+        ("joined", "hotline12345-1"),
+        ("revision", "hotline12345-2"),
+    ]
+    matter = state.matters["hotline12345-1"]
+    assert (matter.report_ids, matter.reporters) == ({"hotline12345-1"}, {"person-1"})
+    nearer = report(3, reported_at=START + HOUR, reporter_key="person-2")
+    assert last(one, two, nearer)["relation"] == "repeat"
+    found = last(one, two, hidden, nearer)
+    assert (found["relation"], found["linked_to"]) == ("joined", "hotline12345-1")
+    assert last(two, hidden, nearer)["relation"] == "new"
+
+
+def test_confidentiality_only_rises() -> None:
+    hidden = report(1, confidential=True, content_hash="other")
+    opened = report(1, content_hash="third")
+    assert last(report(1), hidden, opened, report(2))["relation"] == "new"
+    assert last(hidden, opened, report(2))["relation"] == "new"
+
+
+def test_a_reporter_stays_with_a_matter_by_another_report_of_theirs_that_is_not_confidential() -> None:
+    two = report(2, reporter_key="person-1", reported_at=START + HOUR)
+    state, _ = play([report(1), two, {**two, "confidential": True, "content_hash": "other"}])
+    assert state.matters["hotline12345-1"].reporters == {"person-1"}
+
+
+def test_a_confidential_report_is_forgotten_like_any_other() -> None:
+    hidden = report(1, confidential=True, content_hash="other")
+    late = report(9, reported_at=START + KEEP_MS + DAY, received_at=START + KEEP_MS + DAY)
+    for before in ([report(1), hidden], [report(1), report(2), hidden]):
+        state, _ = play([*before, late])
+        assert set(state.reports) == set(state.matters) == {"hotline12345-9"}
 
 
 def test_another_person_joins_and_the_same_person_repeats() -> None:
