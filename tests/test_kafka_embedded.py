@@ -511,7 +511,7 @@ def test_of_two_processes_at_once_one_downloads_and_both_have_the_jars(
 def pom(coordinate: str, body: str) -> tuple[str, bytes]:
     group, artifact, version = coordinate.split(":")
     text = (
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<project><modelVersion>4.0.0</modelVersion>"
         f"<groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>{body}</project>"
     )
     return f"/{group}/{artifact}/{version}/{artifact}-{version}.pom", text.encode()
