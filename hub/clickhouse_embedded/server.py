@@ -320,6 +320,8 @@ class Interface:
             except asyncio.CancelledError:
                 await self._kill_until_done(job, work)
                 raise
+        # Before the client can see the end: its next request may come at once, and must find its session free.
+        await self._close(job, stream)
         if encoder:
             await response.write(encoder.finish())
         await response.write_eof()

@@ -314,6 +314,12 @@ def test_what_is_not_offered_is_refused_clearly(clickhouse: EmbeddedClickHouse) 
     refused(ask(clickhouse, "INSERT INTO hub.secret FROM INFILE 'x' FORMAT CSV"), 400, 62, "SYNTAX_ERROR")
 
 
+def test_a_session_is_free_as_soon_as_its_client_has_seen_the_end_of_the_answer(clickhouse: EmbeddedClickHouse) -> None:
+    for number in range(100):
+        reply = ask(clickhouse, f"SELECT {number}", session_id="at-once")
+        assert (reply.status, reply.body) == (200, b"%d\n" % number)
+
+
 def test_a_session_keeps_temporary_tables_and_its_own_settings(clickhouse: EmbeddedClickHouse) -> None:
     def say(sql: str, **url: object) -> bytes:
         reply = ask(clickhouse, sql, session_id="s1", **url)
