@@ -14,12 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hub.console import CommandError, figures_table, summary
 from hub.settings import Settings
 
 if TYPE_CHECKING:
     from hub.deadletters import Letter
-    from hub.play import Played
-    from sinks.kpi import Figure
 
 app = typer.Typer(
     name="zhishu",
@@ -37,10 +36,6 @@ app.add_typer(deadletter_app, name="deadletter")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _PROCESSES, _MACHINE, _TOOLS = "Processes", "One machine", "Tools"
-
-
-class CommandError(RuntimeError):
-    """Ends the command with one sentence and exit code 1."""
 
 
 def _print_json(value: object) -> None:
@@ -184,14 +179,6 @@ def play(
         raise typer.Exit(1)
 
 
-def summary(played: "Played") -> str:
-    """One line about what the hub answered."""
-    text = f"{played.accepted:,} accepted, {played.refused:,} refused, {played.ignored:,} ignored by rule"
-    if played.reasons:
-        text += " (" + ", ".join(f"{code} {count:,}" for code, count in played.reasons.most_common()) + ")"
-    return text
-
-
 @app.command(rich_help_panel=_TOOLS)
 def reconcile(
     as_json: Json = False,
@@ -243,30 +230,6 @@ def kpi(
         _print_json({f.name: {"numerator": f.numerator, "denominator": f.denominator, "rate": f.rate} for f in figures})
     else:
         Console().print(figures_table(figures))
-
-
-FIGURE_NAMES = {
-    "accepted": "受理 Accepted",
-    "responded": "响应率 Responded",
-    "on_time": "按时办结率 On time",
-    "closed": "办结率 Closed",
-    "solved": "解决率 Solved",
-    "satisfied": "满意率 Satisfied",
-    "in_grid": "网格内办结率 In grid",
-    "repeats": "重复诉求率 Repeats",
-}
-
-
-def figures_table(figures: "list[Figure]") -> Table:
-    """The headline figures for a person; docs/kpi.md says what each counts."""
-    table = Table("figure", "numerator", "denominator", "rate", caption="cohort: accepted in the period; docs/kpi.md")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for figure in figures:
-        rate = "-" if figure.rate is None else f"{figure.rate:.2%}"
-        name = FIGURE_NAMES.get(figure.name, figure.name)
-        table.add_row(name, f"{figure.numerator:,.10g}", f"{figure.denominator:,.10g}", rate)
-    return table
 
 
 @app.command(rich_help_panel=_TOOLS)

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from hub.cli import CommandError, guarded, summary
+from hub.cli import guarded
+from hub.console import CommandError, summary
 from hub.endpoints import clickhouse_client
 from hub.evaluate import evaluate_matching
 from hub.play import Played, play_one

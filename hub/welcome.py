@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hub.cli import CommandError, figures_table, summary
+from hub.console import CommandError, figures_table, summary
 from hub.endpoints import clickhouse_client
 from hub.reconcile import reconcile, sentences, under_way
 from hub.sample_year import ensure_sample, play_year

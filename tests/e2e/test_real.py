@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hub.cli import CommandError
+from hub.console import CommandError
 from hub.real import data_files, run
 
 pytestmark = pytest.mark.e2e
