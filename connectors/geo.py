@@ -14,7 +14,6 @@ from profiles import Crs
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 
-_EARTH_RADIUS_M: Final = 6_371_008.8
 _KRASOVSKY_A: Final = 6_378_245.0
 _KRASOVSKY_EE: Final = 0.00669342162296594323
 _BD_PI: Final = math.pi * 3000.0 / 180.0
@@ -88,13 +87,6 @@ def to_wgs84(lon: float, lat: float, crs: Crs) -> Point:
     if crs == "BD-09":
         return gcj02_to_wgs84(*bd09_to_gcj02(lon, lat))
     return lon, lat
-
-
-def distance_m(a: Point, b: Point) -> float:
-    """Great-circle distance between two (lon, lat) points, metres."""
-    lon_a, lat_a, lon_b, lat_b = map(math.radians, (*a, *b))
-    h = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
-    return 2 * _EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(h)))
 
 
 def inside(lon: float, lat: float, box: Box) -> bool:

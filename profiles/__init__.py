@@ -166,11 +166,6 @@ class Profile:
         """Feeds of the declared channels, sorted."""
         return sorted({channel.feed for channel in self.channels.values()})
 
-    def matter_of(self, table: str, kind: str, code: str) -> str | None:
-        """Hub kind of matter for a source's code; None when the profile does not know the code."""
-        found = self.kinds.get((self.city, table, kind, code))
-        return found[0] if found else None
-
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     try:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from connectors import bodies, canonical
 from connectors.bodies import Message
 from connectors.errors import Refusal
-from connectors.geo import distance_m
 from connectors.police110 import split_tags
 from schemas.ids import report_id
 from schemas.records import Progress, Report
 from tests.connectors import make
 from tests.connectors.make import NOW, PHONE, PRIVACY, as_json, context, normalised
+from tests.connectors.metres import distance_m
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

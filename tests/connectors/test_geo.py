@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import geo
-from connectors.geo import distance_m
 from connectors.places import Places, place_key
 from profiles import Community, Crs
 from tests.connectors.make import PLACES, PROFILE
+from tests.connectors.metres import distance_m
 
 in_china = st.tuples(st.floats(73.5, 135.0), st.floats(18.2, 53.5))
 
