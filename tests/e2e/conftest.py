@@ -13,9 +13,6 @@ from profiles import load_profile
 from profiles.sample import write_sample
 from tests.e2e.hubs import settle, start, url
 
-#: A year in the small: all feeds, all months, all kinds of life.
-REPORTS = 3_000
-
 
 @contextmanager
 def playing(folder: Path, sample: Path) -> Iterator[Hub]:
@@ -31,9 +28,9 @@ def playing(folder: Path, sample: Path) -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a small sample year."""
+    """Folder of the whole sample year, the one that `make run` plays."""
     folder = tmp_path_factory.mktemp("sample") / "year"
-    write_sample(load_profile(DEMO_PROFILE), folder, seed=7, reports=REPORTS)
+    write_sample(load_profile(DEMO_PROFILE), folder)
     return folder
 
 
