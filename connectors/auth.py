@@ -18,10 +18,24 @@ _UNIX_SECONDS: Final = re.compile(r"\d{9,11}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ChannelSecret:
-    """What a channel proves itself with: `key` for the HMAC signature, `token` for a WeChat account."""
+    """What a channel proves itself with. Of several values the first is the newest; all are good, so that keys rotate.
 
-    key: bytes | None = field(default=None, repr=False)
+    keys: for the HMAC signature, and Open311's api_key as hex. token, aes_keys, app_id: a WeChat account's (aes_keys as
+    WeChat shows them, 43 characters). passwords: of HTTP digest, whose user is the channel id. fingerprints: SHA-256 of
+    client certificates, hex.
+    """
+
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
     token: str | None = field(default=None, repr=False)
+    aes_keys: tuple[str, ...] = field(default=(), repr=False)
+    app_id: str = ""
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    fingerprints: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> bytes | None:
+        """The newest HMAC key."""
+        return self.keys[0] if self.keys else None
 
 
 def signature(key: bytes, method: str, path: str, time: str, body: bytes) -> str:

@@ -4,7 +4,7 @@ A connector is two pure functions: `parse` (body -> messages) and `normalise` (m
 is no petition by rule). Both raise Refusal. Bytes in, records out; no input or output happens here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from connectors import kinds
+from connectors.auth import ChannelSecret
 from connectors.bodies import Message, Parsed
 from connectors.errors import Refusal
 from connectors.geo import located
@@ -33,7 +34,11 @@ LEVELS: Final = {"网格": "grid", "社区": "community", "街道": "street", "�
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All a connector may know besides the message. `received_at`: when the request came, milliseconds UTC."""
+    """All a connector may know besides the message.
+
+    received_at: when the request came, milliseconds UTC. secret: the channel's own, for protocols that encrypt. query: the
+    request's query parameters. tail: what follows the channel's address, as in "VIID/System/Keepalive"; empty mostly.
+    """
 
     profile: Profile
     channel: Channel
@@ -41,6 +46,9 @@ class Context:
     places: Places
     zone: ZoneInfo
     received_at: int
+    secret: ChannelSecret = ChannelSecret()
+    query: Mapping[str, str] = field(default_factory=dict)
+    tail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +122,51 @@ class Step:
 Record = tuple[Literal["report"], Report] | tuple[Literal["progress"], Progress]
 
 
-class Parse(Protocol):
-    """Body, Content-Type and the most messages taken (None: no limit) to messages; raises Refusal."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one message: accepted (with its record's id and subject), refused (with its refusal), or ignored."""
 
-    def __call__(self, body: bytes, content_type: str, max_records: int | None = None) -> Parsed: ...
+    status: Literal["accepted", "refused", "ignored"]
+    id: str = ""
+    record: str = ""
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer in the protocol's own words."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+
+
+class Parse(Protocol):
+    """A body to messages; raises Refusal. Takes at most `ctx.channel.max_records` of a batch."""
+
+    def __call__(self, body: bytes, content_type: str, ctx: Context) -> Parsed: ...
+
+
+class Answer(Protocol):
+    """The protocol's own answer once Kafka has the records of `outcomes` (in the order of the messages)."""
+
+    def __call__(self, body: bytes, content_type: str, outcomes: Sequence[Outcome], ctx: Context) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """One protocol. `repeats`: whether its senders can mend and repeat a refused message; if not, it is dead-lettered."""
+    """One protocol.
+
+    repeats: whether its senders can mend and repeat a refused message; if not, it is dead-lettered.
+    answer: the protocol's own answer; None: the hub's JSON. roots: addresses fixed by the protocol (first parts of the
+    path), where the sender's own name, not the address, tells its channel.
+    """
 
     parse: Parse
     normalise: Callable[[Message, Context], Record | None]
     repeats: bool = True
-
-
-def make_context(profile: Profile, channel: Channel, privacy: Privacy, places: Places, received_at: int) -> Context:
-    """Context of one request."""
-    return Context(profile, channel, privacy, places, ZoneInfo(profile.timezone), received_at)
+    answer: Answer | None = None
+    roots: tuple[str, ...] = ()
 
 
 def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context) -> Record:
@@ -198,6 +233,9 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
         "extra": {name: masked(value) for name, value in appeal.extra.items() if value},
         "sealed": ctx.privacy.seal(raw, identity),
         "sealed_key_id": ctx.privacy.seal_key_id,
+        "location_confidence": None,
+        "professional_grids": [],
+        "part_ids": [],
     }
     return "report", report
 

@@ -4,65 +4,41 @@ A profile is a folder of TOML and CSV files (see profiles/README.md). `load_prof
 error names file, line and what to change.
 """
 
-import csv
-import tomllib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, time
 from itertools import pairwise
 from math import inf
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, get_args
+
+from profiles.channels import Auth, Channel, Crs, Protocol, assembled_feeds, load_channels
+from profiles.files import (
+    ABOVE_0,
+    COUNT,
+    LATITUDE,
+    LONGITUDE,
+    SHARE,
+    ProfileError,
+    Range,
+    in_range,
+    number,
+    one_of,
+    read_rows,
+    read_toml,
+    several,
+)
+
+__all__ = ["Auth", "Channel", "Crs", "ProfileError", "Protocol"]
 
 LimitUnit = Literal["urgent_hour", "work_hour", "work_day", "natural_day"]
 Level = Literal["grid", "community", "street", "district"]
-Protocol = Literal["hotline12345", "police110", "citymgmt", "video", "wechat", "canonical"]
-Crs = Literal["WGS-84", "CGCS2000", "GCJ-02", "BD-09"]
 
 ANY: Final = "*"
 
-
-class ProfileError(ValueError):
-    """A profile file is missing or wrong; the message names file, line and remedy."""
-
-
-class _Range(NamedTuple):
-    """Numbers that are accepted, and how an error tells them; nan lies in none."""
-
-    text: str
-    holds: Callable[[float], bool]
-
-
-_LONGITUDE: Final = _Range("between -180 and 180", lambda x: -180 <= x <= 180)
-_LATITUDE: Final = _Range("between -90 and 90", lambda x: -90 <= x <= 90)
-_SHARE: Final = _Range("between 0 and 1", lambda x: 0 <= x <= 1)
-_ABOVE_0: Final = _Range("above 0", lambda x: 0 < x < inf)
-_LIMIT: Final = _Range("above 0 and at most 10000", lambda x: 0 < x <= 10_000)
+_LIMIT: Final = Range("above 0 and at most 10000", lambda x: 0 < x <= 10_000)
 #: The location index of streams (CELL_DEGREES) finds no partner farther away.
-_RADIUS: Final = _Range("above 0 and at most 500", lambda x: 0 < x <= 500)
-#: What ClickHouse's UInt32 holds.
-_COUNT: Final = _Range("a whole number from 0 to 4294967295", lambda x: 0 <= x < 2**32 and x == int(x))
-_PERSONS: Final = _Range("a whole number from 2 on", lambda x: 2 <= x < inf and x == int(x))
-
-
-@dataclass(frozen=True)
-class Channel:
-    """One publisher of messages (channels.toml).
-
-    `mapping` (target field -> path in the source's object) and `constants` come from the channel's mapping file and bring
-    a source's own objects into the canonical shape.
-    """
-
-    id: str
-    feed: str
-    protocol: Protocol
-    name: str
-    crs: Crs
-    table: str
-    max_body_bytes: int
-    max_records: int
-    mapping: dict[str, str]
-    constants: dict[str, str]
+_RADIUS: Final = Range("above 0 and at most 500", lambda x: 0 < x <= 500)
+_PERSONS: Final = Range("a whole number from 2 on", lambda x: 2 <= x < inf and x == int(x))
 
 
 @dataclass(frozen=True)
@@ -166,95 +142,9 @@ class Profile:
         """Feeds of the declared channels, sorted."""
         return sorted({channel.feed for channel in self.channels.values()})
 
-
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise ProfileError(f"{path.name} is missing in {path.parent}; profiles/README.md says what it holds") from None
-    except UnicodeDecodeError:
-        raise ProfileError(f"{path.name} is not UTF-8; save it as 'CSV UTF-8'") from None
-    reader = csv.DictReader(text.splitlines())
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
-    if missing:
-        raise ProfileError(f"{path.name}, line 1: add the column(s) {', '.join(missing)}")
-    for row in reader:
-        if any(row[name] is None for name in columns):
-            raise ProfileError(f"{path.name}, line {reader.line_num}: fewer values than columns")
-        yield reader.line_num, {name: row[name].strip() for name in columns}
-
-
-def _in_range(where: str, name: str, value: Any, allowed: _Range) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ProfileError(f"{where}: {name} must be a number {allowed.text}") from None
-    if not allowed.holds(number):
-        raise ProfileError(f"{where}: {name} must be {allowed.text}")
-    return number
-
-
-def _number(path: Path, line: int, name: str, value: str, allowed: _Range) -> float:
-    return _in_range(f"{path.name}, line {line}", name, value, allowed)
-
-
-def _one_of(path: Path, line: int, name: str, value: str, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise ProfileError(f"{path.name}, line {line}: {name} must be one of {', '.join(allowed)}")
-    return value
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(part for part in value.split("|") if part)
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProfileError(f"{path.name} is missing in {path.parent}; profiles/README.md says what it holds") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path.name}: not valid TOML ({error})") from None
-
-
-def _channels(path: Path) -> dict[str, Channel]:
-    channels: dict[str, Channel] = {}
-    for number, entry in enumerate(_toml(path).get("channel", []), start=1):
-        where = f"{path.name}, channel {number}"
-        known = {
-            "id",
-            "feed",
-            "protocol",
-            "name",
-            "crs",
-            "table",
-            "max_body_bytes",
-            "max_records",
-            "mapping_file",
-        }
-        if unknown := set(entry) - known:
-            raise ProfileError(f"{where}: unknown key(s) {', '.join(sorted(unknown))}")
-        for name, allowed in (("protocol", get_args(Protocol)), ("crs", get_args(Crs))):
-            if entry.get(name) not in allowed:
-                raise ProfileError(f"{where}: {name} must be one of {', '.join(allowed)}")
-        if not entry.get("id") or not entry.get("feed"):
-            raise ProfileError(f"{where}: id and feed must be given")
-        if entry["id"] in channels:
-            raise ProfileError(f"{where}: the id {entry['id']} is taken already")
-        mapping = _toml(path.with_name(entry["mapping_file"])) if "mapping_file" in entry else {}
-        channels[entry["id"]] = Channel(
-            id=entry["id"],
-            feed=entry["feed"],
-            protocol=entry["protocol"],
-            name=entry.get("name", entry["id"]),
-            crs=entry["crs"],
-            table=entry.get("table", ""),
-            max_body_bytes=int(entry.get("max_body_bytes", 8 * 1024 * 1024)),
-            max_records=int(entry.get("max_records", 10_000)),
-            mapping=dict(mapping.get("mapping", {})),
-            constants=dict(mapping.get("constants", {})),
-        )
-    return channels
+    def assembled_feeds(self) -> list[str]:
+        """Feeds whose messages are assembled into reports before they are decided on, sorted."""
+        return sorted(assembled_feeds(self.channels.values()))
 
 
 def _communities(path: Path) -> dict[str, Community]:
@@ -265,11 +155,11 @@ def _communities(path: Path) -> dict[str, Community]:
             row["community"],
             row["street_code"],
             row["street"],
-            _number(path, line, "lon", row["lon"], _LONGITUDE),
-            _number(path, line, "lat", row["lat"], _LATITUDE),
-            int(_number(path, line, "population", row["population"], _COUNT)),
+            number(path, line, "lon", row["lon"], LONGITUDE),
+            number(path, line, "lat", row["lat"], LATITUDE),
+            int(number(path, line, "population", row["population"], COUNT)),
         )
-        for line, row in _rows(path, columns)
+        for line, row in read_rows(path, columns)
     }
 
 
@@ -280,18 +170,18 @@ def _matters(path: Path) -> dict[str, Matter]:
             row["matter_kind"],
             row["name_zh"],
             row["name_en"],
-            _one_of(path, line, "family", row["family"], ("livelihood", "development", "enforcement")),
-            _number(path, line, "radius_m", row["radius_m"], _RADIUS),
-            _number(path, line, "window_hours", row["window_hours"], _ABOVE_0),
-            _list(row["keywords"]),
+            one_of(path, line, "family", row["family"], ("livelihood", "development", "enforcement")),
+            number(path, line, "radius_m", row["radius_m"], _RADIUS),
+            number(path, line, "window_hours", row["window_hours"], ABOVE_0),
+            several(row["keywords"]),
         )
-        for line, row in _rows(path, columns)
+        for line, row in read_rows(path, columns)
     }
 
 
 def _kinds(path: Path, matters: dict[str, Matter]) -> dict[tuple[str, str, str, str], tuple[str, str]]:
     kinds: dict[tuple[str, str, str, str], tuple[str, str]] = {}
-    for line, row in _rows(path, ("city", "table", "kind", "code", "name", "matter_kind")):
+    for line, row in read_rows(path, ("city", "table", "kind", "code", "name", "matter_kind")):
         key = (row["city"], row["table"], row["kind"], row["code"])
         if key in kinds:
             raise ProfileError(
@@ -309,9 +199,9 @@ def _agencies(path: Path) -> dict[str, Agency]:
             row["code"],
             row["name_zh"],
             row["name_en"],
-            _one_of(path, line, "level", row["level"], get_args(Level)),
+            one_of(path, line, "level", row["level"], get_args(Level)),
         )
-        for line, row in _rows(path, ("code", "name_zh", "name_en", "level"))
+        for line, row in read_rows(path, ("code", "name_zh", "name_en", "level"))
     }
 
 
@@ -321,18 +211,18 @@ def _responsibilities(
     columns = ("row", "matter_kind", "area", "feed", "agency", "co_agencies", "level", "limit", "unit", "basis")
     seen: dict[tuple[str, str, str], int] = {}
     found: list[Responsibility] = []
-    for line, row in _rows(path, columns):
+    for line, row in read_rows(path, columns):
         where = f"{path.name}, line {line}"
         if row["matter_kind"] not in matters:
             raise ProfileError(f"{where}: matters.csv has no matter_kind {row['matter_kind']}")
-        for code in (row["agency"], *_list(row["co_agencies"])):
+        for code in (row["agency"], *several(row["co_agencies"])):
             if code not in agencies:
                 raise ProfileError(f"{where}: agencies.csv has no agency {code}")
         key = (row["matter_kind"], row["area"], row["feed"])
         if key in seen:
             raise ProfileError(f"{where}: line {seen[key]} has the same matter_kind, area and feed; keep one")
         seen[key] = line
-        limit = _number(path, line, "limit", row["limit"], _LIMIT)
+        limit = number(path, line, "limit", row["limit"], _LIMIT)
         found.append(
             Responsibility(
                 row["row"],
@@ -340,10 +230,10 @@ def _responsibilities(
                 row["area"],
                 row["feed"],
                 row["agency"],
-                _list(row["co_agencies"]),
-                _one_of(path, line, "level", row["level"], get_args(Level)),
+                several(row["co_agencies"]),
+                one_of(path, line, "level", row["level"], get_args(Level)),
                 limit,
-                _one_of(path, line, "unit", row["unit"], get_args(LimitUnit)),
+                one_of(path, line, "unit", row["unit"], get_args(LimitUnit)),
                 row["basis"],
             )
         )
@@ -352,38 +242,38 @@ def _responsibilities(
 
 def _cameras(path: Path, communities: dict[str, Community]) -> dict[str, Camera]:
     cameras: dict[str, Camera] = {}
-    for line, row in _rows(path, ("device_id", "name", "community_code", "lon", "lat")):
+    for line, row in read_rows(path, ("device_id", "name", "community_code", "lon", "lat")):
         if row["community_code"] not in communities:
             raise ProfileError(f"{path.name}, line {line}: places.csv has no community {row['community_code']}")
         cameras[row["device_id"]] = Camera(
             row["device_id"],
             row["name"],
             row["community_code"],
-            _number(path, line, "lon", row["lon"], _LONGITUDE),
-            _number(path, line, "lat", row["lat"], _LATITUDE),
+            number(path, line, "lon", row["lon"], LONGITUDE),
+            number(path, line, "lat", row["lat"], LATITUDE),
         )
     return cameras
 
 
 def _calendar(path: Path) -> dict[date, bool]:
     days: dict[date, bool] = {}
-    for line, row in _rows(path, ("date", "day")):
+    for line, row in read_rows(path, ("date", "day")):
         try:
             day = date.fromisoformat(row["date"])
         except ValueError:
             raise ProfileError(f"{path.name}, line {line}: date must read YYYY-MM-DD") from None
-        days[day] = _one_of(path, line, "day", row["day"], ("work", "off")) == "work"
+        days[day] = one_of(path, line, "day", row["day"], ("work", "off")) == "work"
     return days
 
 
-def _key(main: dict[str, Any], name: str, allowed: _Range) -> float:
-    return _in_range("profile.toml", name, main[name], allowed)
+def _key(main: dict[str, Any], name: str, allowed: Range) -> float:
+    return in_range("profile.toml", name, main[name], allowed)
 
 
 def _bbox(where: str, value: Any) -> tuple[float, float, float, float]:
     west, south, east, north = (
-        _in_range(where, "every part of bbox", part, allowed)
-        for part, allowed in zip(value, (_LONGITUDE, _LATITUDE) * 2, strict=True)
+        in_range(where, "every part of bbox", part, allowed)
+        for part, allowed in zip(value, (LONGITUDE, LATITUDE) * 2, strict=True)
     )
     if west >= east or south >= north:
         raise ProfileError(f"{where}: bbox must hold west, south, east, north, with west < east and south < north")
@@ -403,7 +293,7 @@ def _work_time(where: str, value: Any) -> WorkTime:
 
 def load_profile(folder: Path) -> Profile:
     """Reads and checks a profile folder; raises ProfileError."""
-    main = _toml(folder / "profile.toml")
+    main = read_toml(folder / "profile.toml")
     matters = _matters(folder / "matters.csv")
     agencies = _agencies(folder / "agencies.csv")
     communities = _communities(folder / "places.csv")
@@ -417,13 +307,13 @@ def load_profile(folder: Path) -> Profile:
             county_code=str(main["county_code"]),
             bbox=_bbox("profile.toml", main["bbox"]),
             timezone=str(main["timezone"]),
-            basic_satisfied_weight=_key(main, "basic_satisfied_weight", _SHARE),
-            respond_within_hours=_key(main, "respond_within_hours", _ABOVE_0),
+            basic_satisfied_weight=_key(main, "basic_satisfied_weight", SHARE),
+            respond_within_hours=_key(main, "respond_within_hours", ABOVE_0),
             list_version=str(main["list_version"]),
             rule_version=str(main["rule_version"]),
             mass_appeal_persons=int(_key(main, "mass_appeal_persons", _PERSONS)),
             work_time=_work_time("profile.toml", main["work_time"]),
-            channels=_channels(folder / "channels.toml"),
+            channels=load_channels(folder / "channels.toml"),
             communities=communities,
             matters=matters,
             kinds=_kinds(folder / "kinds.csv", matters),

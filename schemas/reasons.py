@@ -19,10 +19,13 @@ ReasonCode = Literal[
     "unknown_code",  # class, area or status code the profile does not know
     "forbidden_class",  # e.g. 110 classes that must never leave 110
     "unknown_channel",
+    "unknown_report",  # no report of this channel has the id (yet)
+    "rate_limited",  # more than the channel may send now: wait, then send the same again
     "unavailable",  # Kafka did not acknowledge in time: send again
     "bad_wire_format",  # Kafka value is not in the Confluent wire format
     "unknown_schema",
     "bad_record",  # Avro decoded, but the record breaks the contract
+    "unmasked",  # a record from outside the connectors holds readable personal data
     "store_refused",  # ClickHouse refuses this very row
 ]
 

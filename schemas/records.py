@@ -48,6 +48,9 @@ class Report(TypedDict):
     extra: dict[str, str]
     sealed: bytes | None
     sealed_key_id: str | None
+    location_confidence: float | None
+    professional_grids: list[str]
+    part_ids: list[str]
 
 
 class Progress(TypedDict):

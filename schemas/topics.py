@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 INTAKE_PREFIX: Final = "intake."
+#: Messages of which several may make one report (WeChat): keyed by person, assembled by the worker into the feed's intake.
+MESSAGES_PREFIX: Final = "messages."
 PROGRESS: Final = "progress"
 ROUTED: Final = "routed"
 ALERTS: Final = "alerts"
@@ -42,6 +44,11 @@ def intake_topic(feed: str) -> str:
     return INTAKE_PREFIX + feed
 
 
+def messages_topic(feed: str) -> str:
+    """Topic that carries the single messages of a feed whose reports are assembled."""
+    return MESSAGES_PREFIX + feed
+
+
 def feed_of(topic: str) -> str:
     """Feed of an intake topic; empty for any other topic."""
     return topic.removeprefix(INTAKE_PREFIX) if topic.startswith(INTAKE_PREFIX) else ""
@@ -53,10 +60,11 @@ def replay_count(headers: Iterable[tuple[str, bytes | None]]) -> int:
     return int(digits) if digits.isdigit() and len(digits) < 6 else 0
 
 
-def all_topics(feeds: Iterable[str]) -> list[TopicSpec]:
-    """Every topic of a deployment with these feeds."""
+def all_topics(feeds: Iterable[str], assembled: Iterable[str] = ()) -> list[TopicSpec]:
+    """Every topic of a deployment with these feeds, of which those in `assembled` come as single messages."""
     return [
         *(TopicSpec(intake_topic(feed), INTAKE_PARTITIONS) for feed in sorted(feeds)),
+        *(TopicSpec(messages_topic(feed), INTAKE_PARTITIONS) for feed in sorted(assembled)),
         TopicSpec(ROUTED, INTAKE_PARTITIONS, _KEPT | _WRAPPING),
         TopicSpec(PROGRESS, INTAKE_PARTITIONS),
         TopicSpec(ALERTS, 3),
