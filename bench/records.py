@@ -38,7 +38,7 @@ def _sample(profile: Profile, folder: Path) -> Iterator[Report]:
             content_type = types[file.path.suffix]
             bodies = [file.path.read_bytes()] if file.path.suffix == ".ndjson" else file.path.read_bytes().splitlines()
             for body in bodies:
-                for item in connector.parse(body, content_type).items:
+                for item in connector.parse(body, content_type, context).items:
                     if isinstance(item, Broken):
                         continue
                     try:

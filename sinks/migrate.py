@@ -1,8 +1,11 @@
-"""Numbered, forward-only migrations of the ClickHouse schema.
+"""Numbered, forward-only migrations of the ClickHouse schema, and the views as they stand now.
 
 `migrations/NNNN_name.sql` holds statements that end in `;`. One template serves one machine and a cluster; the places
 to fill are the fields of `Ddl`. What was applied is recorded in `hub.migrations` with a hash of the file. Statements
 are idempotent (`IF NOT EXISTS`, `OR REPLACE`), so that two processes that start at once do no harm.
+
+`views/NN_name.sql` holds the views of database bi, one a file, in an order in which each finds what it reads. Views keep
+nothing, so that they are simply made anew each time; a change to one is a change to its file.
 """
 
 import hashlib
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
+_VIEWS: Final = Path(__file__).parent / "views"
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 #: A quoted text or name, a comment, a semicolon, or one other character.
 _PIECE: Final = re.compile(
@@ -98,8 +102,14 @@ def statements(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def migrate(client: Any, ddl: Ddl | None = None, folder: Path = _FOLDER) -> list[int]:
-    """Applies the missing migrations and returns their numbers; safe to run by several processes at once.
+def read_views(folder: Path = _VIEWS) -> list[str]:
+    """Statements that make the views, in order."""
+    return [statement for path in sorted(folder.glob("*.sql")) for statement in statements(path.read_text("utf-8"))]
+
+
+def migrate(client: Any, ddl: Ddl | None = None, folder: Path = _FOLDER, views: Path = _VIEWS) -> list[int]:
+    """Applies the missing migrations, makes the views, and returns the migrations' numbers; safe to run by several
+    processes at once.
 
     `client` is a clickhouse-connect client. Raises MigrationError when an applied file was edited or is missing.
     """
@@ -131,4 +141,6 @@ def migrate(client: Any, ddl: Ddl | None = None, folder: Path = _FOLDER) -> list
             column_names=("number", "name", "sha256"),
             settings={"async_insert": 0},
         )
+    for statement in read_views(views):
+        client.command(ddl.fill(statement))
     return [migration.number for migration in missing]

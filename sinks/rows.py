@@ -143,6 +143,7 @@ ROUTED: Final = Table(
         "list_row": _MAYBE_WORD,
         "manual_reason": _MAYBE_WORD,
         "report_id": _TEXT,
+        "part_ids": _TEXTS,
         "feed": _WORD,
         "channel": _WORD,
         "place_key": _TEXT,
@@ -165,12 +166,14 @@ ROUTED: Final = Table(
         "street_code": _MAYBE_WORD,
         "community_code": _MAYBE_WORD,
         "grid_code": _MAYBE_TEXT,
+        "professional_grids": _TEXTS,
         "lon": _NUMBER,
         "lat": _NUMBER,
         "source_lon": _NUMBER,
         "source_lat": _NUMBER,
         "source_crs": _MAYBE_WORD,
         "location_method": _MAYBE_WORD,
+        "location_confidence": _NUMBER,
         "urgency": _WORD,
         "device_id": _MAYBE_TEXT,
         "source_due_at": _MAYBE_TIME,
@@ -180,7 +183,7 @@ ROUTED: Final = Table(
     },
     "reported_at",
     words={"level": _LEVELS},
-    ranges={"score": (0, 1), "lon": (-180, 180), "lat": (-90, 90)},
+    ranges={"score": (0, 1), "location_confidence": (0, 1), "lon": (-180, 180), "lat": (-90, 90)},
 )
 
 SEALED_ORIGINALS: Final = Table(

@@ -66,6 +66,9 @@ def report(name: str, **changed: Any) -> Report:
         "extra": {"来源": "测试"},
         "sealed": None,
         "sealed_key_id": None,
+        "location_confidence": None,
+        "professional_grids": [],
+        "part_ids": [],
     }
     return Report(**{**fields, **changed})  # type: ignore[typeddict-item]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.clickhouse_embedded import EmbeddedClickHouse
 from profiles import Profile
 from sinks.dimensions import load_dimensions
-from sinks.migrate import Ddl, MigrationError, migrate, read_migrations, statements
+from sinks.migrate import Ddl, MigrationError, migrate, read_migrations, read_views, statements
 from sinks.writer import open_clickhouse
 from tests.sinks.conftest import url
 
@@ -64,6 +64,14 @@ def test_every_statement_runs_on_a_cluster_and_twice(migration: Any) -> None:
         Ddl().fill(statement)
 
 
+@pytest.mark.parametrize("statement", read_views(), ids=lambda statement: statement.split()[4])
+def test_every_view_is_made_anew_with_its_definers_rights(statement: str) -> None:
+    assert statement.startswith("CREATE OR REPLACE VIEW bi.")
+    assert "{on_cluster}" in statement
+    assert "DEFINER = {definer} SQL SECURITY DEFINER" in statement
+    Ddl().fill(statement)
+
+
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[EmbeddedClickHouse]:
     with EmbeddedClickHouse(tmp_path / "fresh") as server:
@@ -80,18 +88,29 @@ def test_migrations_are_applied_once_and_an_edit_or_a_newer_schema_is_refused(
     (folder / "0001_a.sql").write_text(
         "CREATE TABLE IF NOT EXISTS hub.a (n UInt8) ENGINE = {replicated}MergeTree ORDER BY n;"
     )
-    assert migrate(client, folder=folder) == [1]
-    assert migrate(client, folder=folder) == []
+    views = tmp_path / "views"
+    views.mkdir()
+    assert migrate(client, folder=folder, views=views) == [1]
+    assert migrate(client, folder=folder, views=views) == []
     second = folder / "0002_b.sql"
     second.write_text("ALTER TABLE hub.a ADD COLUMN IF NOT EXISTS m UInt8; INSERT INTO hub.a SELECT 1, 2;")
-    assert migrate(client, folder=folder) == [2]
+    assert migrate(client, folder=folder, views=views) == [2]
     assert client.query("SELECT n, m FROM hub.a").result_rows == [(1, 2)]
     second.write_text(second.read_text() + "\n")
     with pytest.raises(MigrationError, match=r"0002_b\.sql was edited"):
-        migrate(client, folder=folder)
+        migrate(client, folder=folder, views=views)
     second.unlink()
     with pytest.raises(MigrationError, match="newer release"):
-        migrate(client, folder=folder)
+        migrate(client, folder=folder, views=views)
+
+
+@pytest.mark.clickhouse
+def test_a_changed_view_stands_after_the_next_start(fresh: EmbeddedClickHouse, tmp_path: Path) -> None:
+    client = open_clickhouse(url(fresh))
+    for value in (1, 2):
+        (tmp_path / "01_a.sql").write_text(f"CREATE OR REPLACE VIEW hub.a AS SELECT {value} AS n;")
+        migrate(client, views=tmp_path)
+        assert client.query("SELECT n FROM hub.a").result_rows == [(value,)]
 
 
 @pytest.mark.clickhouse
@@ -103,7 +122,7 @@ def test_two_processes_that_start_at_once_leave_one_schema(fresh: EmbeddedClickH
         return applied
 
     with ThreadPoolExecutor(3) as pool:
-        assert [1, 2, 3] in pool.map(start, range(3))
+        assert [migration.number for migration in read_migrations()] in pool.map(start, range(3))
     client = open_clickhouse(url(fresh))
     assert migrate(client) == []
     assert client.query("SELECT count() FROM hub.migrations FINAL").result_rows == [(len(read_migrations()),)]

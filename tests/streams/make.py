@@ -63,6 +63,9 @@ def report(number: int | str = 1, **changes: Any) -> Report:
         "extra": {},
         "sealed": None,
         "sealed_key_id": None,
+        "location_confidence": None,
+        "professional_grids": [],
+        "part_ids": [],
     }
     unknown = set(changes) - set(made)
     assert not unknown, unknown
