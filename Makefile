@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test lint format bench real lock clean
+.PHONY: help run test lint format bench fuzz soak real lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -41,8 +41,14 @@ format: $(VENV)/.dev ## puts the code into the one format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.dev ## measures the worker and the whole line (a few minutes)
+bench: $(VENV)/.dev ## measures connectors, gateway, worker and the whole line (some minutes)
 	@$(BIN)/zhishu bench --peers
+
+fuzz: $(VENV)/.dev ## sends RUNS (1 000 000) damaged inputs through every parser
+	@$(BIN)/python -m tests.fuzz.fuzz --runs $(or $(RUNS),1000000)
+
+soak: $(VENV)/.dev ## ten minutes of half load on a gateway, whose memory must stay flat
+	@$(BIN)/python -m bench.gateway --soak $(or $(SECONDS),600)
 
 real: $(VENV)/.run ## plays third-party data end to end: make real DATA=folder
 	@test -n "$(DATA)" || { echo 'Say where the data is: make real DATA=folder'; exit 2; }

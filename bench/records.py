@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from connectors.base import make_context
+from connectors.base import Context
 from connectors.bodies import Broken
 from connectors.errors import Refusal
 from connectors.places import Places
-from connectors.privacy import Privacy
+from connectors.privacy import Privacy, SealKey
 from connectors.registry import CONNECTORS
 from hub.sample_year import feed_files
 from profiles import Profile
 from profiles.sample import write_sample
 from schemas.codec import Codec
+from schemas.ids import report_id
 from schemas.records import Report
 from schemas.topics import intake_topic
 
@@ -26,7 +28,7 @@ _NOW_MS: Final = 4_100_000_000_000
 
 
 def _sample(profile: Profile, folder: Path) -> Iterator[Report]:
-    privacy = Privacy(secrets.token_bytes(32), secrets.token_bytes(32), "bench")
+    privacy = Privacy(secrets.token_bytes(32), {"bench": SealKey(secrets.token_bytes(32))}, "bench")
     places = Places(profile)
     types = {".ndjson": "application/x-ndjson", ".xml": "application/xml"}
     for files in feed_files(profile, folder):
@@ -34,7 +36,7 @@ def _sample(profile: Profile, folder: Path) -> Iterator[Report]:
             if file.path.name.endswith(".progress.ndjson"):
                 continue
             connector = CONNECTORS[file.channel.protocol]
-            context = make_context(profile, file.channel, privacy, places, _NOW_MS)
+            context = Context(profile, file.channel, privacy, places, ZoneInfo(profile.timezone), _NOW_MS)
             content_type = types[file.path.suffix]
             bodies = [file.path.read_bytes()] if file.path.suffix == ".ndjson" else file.path.read_bytes().splitlines()
             for body in bodies:
@@ -58,9 +60,11 @@ def records(profile: Profile, codec: Codec, count: int) -> list[tuple[str, bytes
     turn = 0
     while len(found) < count:
         for report in base[: count - len(found)]:
+            number = f"{report['upstream_id']}-{turn}"
             shifted: Report = {
                 **report,
-                "report_id": f"{report['report_id']}-{turn}",
+                "report_id": report_id(report["feed"], report["channel"], number),
+                "upstream_id": number,
                 "reported_at": report["reported_at"] + turn * _SHIFT_MS,
             }
             found.append((intake_topic(report["feed"]), report["place_key"].encode(), codec.encode("report", shifted)))

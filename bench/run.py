@@ -1,4 +1,4 @@
-"""`zhishu bench`: the worker alone and the whole line, on an own Kafka and ClickHouse, beside its peers in the same run."""
+"""`zhishu bench`: connectors, gateway, worker and the whole line, with an own Kafka and ClickHouse, beside its peers."""
 
 import asyncio
 import json
@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from rich.table import Table
 
+from bench import gateway, normalise
 from bench.records import records
 from hub.endpoints import clickhouse_client
 from hub.kafka_admin import ensure_topics, offset_ranges
@@ -51,7 +52,7 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 def _fresh_topics(bootstrap: str, profile: Profile) -> None:
-    specs = all_topics(profile.feeds())
+    specs = all_topics(profile.feeds(), profile.assembled_feeds())
     client = AdminClient({"bootstrap.servers": bootstrap})
     existing = client.list_topics(timeout=30).topics
     if old := [s.name for s in specs if s.name in existing]:
@@ -289,14 +290,27 @@ def run(events: int, *, peers: bool, console: Console) -> dict[str, Any]:
     profile = load_profile(DEMO_PROFILE)
     contenders = ["worker", "plain confluent loop", "stock Faust"] if peers else ["worker"]
     with console.status("Preparing records ...") as status:
+        connectors = normalise.run(status.update)
+        intake = gateway.run(status.update)
         messages = records(profile, Codec(FileRegistry()), events)
         worker = measure_worker(profile, messages, contenders, status.update)
         line = measure_line(min(events, 30_000), status.update)
-    return {"events": events, "rounds": ROUNDS, "worker": worker, "line": line}
+    return {
+        "events": events,
+        "rounds": ROUNDS,
+        "connectors": connectors,
+        "gateway": intake,
+        "worker": worker,
+        "line": line,
+    }
 
 
-def table(result: dict[str, Any]) -> Table:
+def tables(result: dict[str, Any]) -> list[Table]:
     """The figures for a person."""
+    return [normalise.table(result["connectors"]), gateway.table(result["gateway"]), _table(result)]
+
+
+def _table(result: dict[str, Any]) -> Table:
     shown = Table(
         "what", "figure", caption=f"{result['events']:,} events, median of {result['rounds']} interleaved rounds"
     )

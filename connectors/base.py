@@ -16,17 +16,26 @@ from connectors.auth import ChannelSecret
 from connectors.bodies import Message, Parsed
 from connectors.errors import Refusal
 from connectors.geo import located
+from connectors.outlines import Spot
 from connectors.places import Places, place_key
-from connectors.privacy import Known, Privacy, known_name, known_phone, mask_id, mask_phone, mask_text, phone_digits
+from connectors.privacy import Privacy
 from connectors.times import not_later
-from profiles import Camera, Channel, Community, Crs, Profile
+from profiles import Camera, Channel, Crs, Profile
 from schemas.ids import progress_id, report_id
+from schemas.personal import Known, known_name, known_phone, mask_id, mask_phone, mask_text, phone_digits
 from schemas.records import Progress, Report
 
 #: A tip-off (举报) is confidential even where its source forgot to say so.
 _TIP_OFF: Final = "report"
+#: How sure names in fields of their own make us, and a text that the point contradicts; 0017-places.md.
+_NAMED_COMMUNITY: Final = 0.95
+_NAMED_STREET: Final = 0.9
+_DOUBTED: Final = 0.6
 #: A shorter account name would be found inside innocent words.
 _SHORTEST_ACCOUNT: Final = 6
+
+#: Characters of a message's texts together: masking spoken digits takes some 20 microseconds for each.
+_MOST_TEXT: Final = 30_000
 
 SATISFACTION: Final = {"满意": "satisfied", "基本满意": "basic", "不满意": "dissatisfied", "未评价": "unrated"}
 LEVELS: Final = {"网格": "grid", "社区": "community", "街道": "street", "区": "district"}
@@ -46,7 +55,7 @@ class Context:
     places: Places
     zone: ZoneInfo
     received_at: int
-    secret: ChannelSecret = ChannelSecret()
+    secret: ChannelSecret = field(default_factory=ChannelSecret)
     query: Mapping[str, str] = field(default_factory=dict)
     tail: str = ""
 
@@ -175,6 +184,7 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
     """
     channel, places = ctx.channel, ctx.places
     not_later(appeal.reported_at, "the time of the report", ctx.received_at)
+    _check_length(appeal.title, appeal.content, *appeal.category_path, *appeal.attachments, *appeal.extra.values())
     identity = report_id(channel.feed, channel.id, appeal.upstream_id)
     confidential = appeal.confidential or appeal.appeal_type == _TIP_OFF
     reporter_key, reporter_mask = _reporter(appeal, ctx.privacy)
@@ -191,15 +201,26 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
     point = None if appeal.lon is None or appeal.lat is None else located(appeal.lon, appeal.lat, crs, ctx.profile.bbox)
     if (appeal.lon is None) != (appeal.lat is None):
         raise Refusal("bad_location", "longitude and latitude must both be given, or neither")
-    community, street, method = _area(appeal, places, point, (address, title, content))
     if appeal.camera is not None:
         point = (appeal.camera.lon, appeal.camera.lat)
+    spot = places.at(point, appeal.reported_at) if point else None
+    where = _area(appeal, places, spot, (address, title, content))
+    # A point that lies elsewhere than the place given says nothing about grids.
+    fits = spot is not None and (where.community, where.street) in (
+        (spot.community_code, spot.street_code),
+        (None, None),
+    )
+    grids = spot if fits else None
+    grid_code = (grids.grid_code if grids else None) or appeal.grid_code
+    extra = _masked_extra(appeal.extra, masked)
+    if appeal.grid_code and appeal.grid_code != grid_code:
+        extra["source_grid"] = appeal.grid_code
 
     report: Report = {
         "report_id": identity,
         "feed": channel.feed,
         "channel": channel.id,
-        "place_key": place_key(street, masked(appeal.place), (title, address, content)),
+        "place_key": place_key(where.street, masked(appeal.place), (title, address, content)),
         "matter_kind": kind.matter,
         "reporter_key": reporter_key,
         "content_hash": _fingerprint(meaning, ctx.privacy),
@@ -216,25 +237,25 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
         "content": content,
         "reporter_mask": None if confidential else reporter_mask,
         "address": address or None,
-        "street_code": street,
-        "community_code": community.code if community else None,
-        "grid_code": appeal.grid_code or None,
+        "street_code": where.street,
+        "community_code": where.community,
+        "grid_code": grid_code or None,
         "lon": point[0] if point else None,
         "lat": point[1] if point else None,
         "source_lon": appeal.lon,
         "source_lat": appeal.lat,
         "source_crs": crs if appeal.lon is not None else None,
-        "location_method": method,
+        "location_method": where.method,
         "urgency": appeal.urgency,
         "device_id": appeal.device_id or None,
         "source_due_at": appeal.due_at,
         "related_upstream_ids": appeal.related,
         "attachments": [masked(part) for part in appeal.attachments],
-        "extra": {name: masked(value) for name, value in appeal.extra.items() if value},
+        "extra": extra,
         "sealed": ctx.privacy.seal(raw, identity),
         "sealed_key_id": ctx.privacy.seal_key_id,
-        "location_confidence": None,
-        "professional_grids": [],
+        "location_confidence": where.confidence,
+        "professional_grids": list(grids.professional_grids) if grids else [],
         "part_ids": [],
     }
     return "report", report
@@ -247,6 +268,7 @@ def to_progress(step: Step, meaning: dict[str, Any], ctx: Context) -> Record:
     """
     channel = ctx.channel
     not_later(step.occurred_at, "the time of the step", ctx.received_at)
+    _check_length(step.note, *step.extra.values())
     case = report_id(channel.feed, channel.id, step.upstream_id)
     fingerprint = _fingerprint(meaning, ctx.privacy)
     progress: Progress = {
@@ -266,9 +288,23 @@ def to_progress(step: Step, meaning: dict[str, Any], ctx: Context) -> Record:
         "satisfaction": step.satisfaction,
         "extended_to": step.extended_to,
         "note": mask_text(step.note, fully=True) or None,
-        "extra": {name: mask_text(value, fully=True) for name, value in step.extra.items() if value},
+        "extra": _masked_extra(step.extra, lambda text: mask_text(text, fully=True)),
     }
     return "progress", progress
+
+
+def _check_length(*texts: str) -> None:
+    if sum(map(len, texts)) > _MOST_TEXT:
+        raise Refusal("too_large", f"the message's texts are over {_MOST_TEXT} characters together; shorten them")
+
+
+def _masked_extra(extra: dict[str, str], masked: Callable[[str], str]) -> dict[str, str]:
+    """The given entries masked: the names too, which may be the sender's own, but for plain words, which are ours mostly."""
+    return {
+        name if name.isascii() and name.isalpha() else masked(name): masked(value)
+        for name, value in extra.items()
+        if value
+    }
 
 
 def _reporter(appeal: Appeal, privacy: Privacy) -> tuple[str | None, str | None]:
@@ -300,30 +336,45 @@ def _fingerprint(meaning: dict[str, Any], privacy: Privacy) -> str:
         raise Refusal("bad_field", "the message is nested too deeply; send its fields flat") from None
 
 
-def _area(
-    appeal: Appeal, places: Places, point: tuple[float, float] | None, texts: tuple[str, str, str]
-) -> tuple[Community | None, str | None, str | None]:
-    """Community, street code and how they were found: camera, codes, names in their own fields, coordinates, free text."""
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """A report's place, as its record tells it."""
+
+    community: str | None = None
+    street: str | None = None
+    method: str | None = None
+    confidence: float | None = None
+
+
+def _area(appeal: Appeal, places: Places, spot: Spot | None, texts: tuple[str, str, str]) -> _Where:
+    """Community, street and how they were found: camera, codes, names in their own fields, the point, free text.
+
+    docs/decisions/0017-places.md has the order and the confidences.
+    """
     if appeal.camera is not None:
         community = places.communities[appeal.camera.community_code]
-        return community, community.street_code, "register"
+        return _Where(community.code, community.street_code, "register", 1.0)
     if appeal.device_id:
         # The text of an unregistered camera's alarm says nothing about its place.
-        return None, None, None
+        return _Where()
     if appeal.community:
         community = places.communities[appeal.community]
-        return community, community.street_code, "code"
+        return _Where(community.code, community.street_code, "code", 1.0)
     street = appeal.street or places.street_named(appeal.street_name)
-    how = "code" if appeal.street else "text"
-    found = places.community_named(appeal.community_name, street) if appeal.community_name else None
-    if found is not None:
-        return found, found.street_code, "text"
-    if point is not None:
-        near = places.nearest(point)
-        if near is not None and street in (None, near.street_code):
-            return near, near.street_code, "coordinates"
-        return None, street, how if street else "coordinates"
-    found = places.community_in(texts, street)
-    if found is not None:
-        return found, found.street_code, "text"
-    return None, street, how if street else None
+    by_street = _Where(None, street, "code", 1.0) if appeal.street else _Where(None, street, "name", _NAMED_STREET)
+    named = places.community_named(appeal.community_name, street) if appeal.community_name else None
+    if named is not None:
+        return _Where(named.code, named.street_code, "name", _NAMED_COMMUNITY)
+    if spot is not None and spot.street_code is not None and street in (None, spot.street_code):
+        return _Where(spot.community_code, spot.street_code, spot.method, spot.confidence)
+    if spot is not None and (street or spot.method == "sea"):
+        return by_street if street else _Where(None, None, "sea", spot.confidence)
+    told = places.in_texts(texts, street)
+    if spot is not None:
+        # A neighbour's place, or a bad geocode of one here: only a community named in the text speaks for the latter.
+        if told is not None and told.community is not None:
+            return _Where(told.community.code, told.street_code, told.method, min(told.confidence, _DOUBTED))
+        return _Where(None, None, spot.method, spot.confidence if spot.method == "outside" else None)
+    if told is not None and (told.community is not None or not street):
+        return _Where(told.community.code if told.community else None, told.street_code, told.method, told.confidence)
+    return by_street if street else _Where()

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from connectors.errors import Refusal
+
+if TYPE_CHECKING:
+    from connectors.base import Context
 
 _GB: Final = frozenset(("gb2312", "gbk", "gb18030", "gb_2312-80", "cp936", "x-gbk"))
 _UTF8: Final = frozenset(("utf-8", "utf8", "us-ascii", "ascii", ""))
@@ -82,11 +85,12 @@ def decode_text(body: bytes, label: str) -> str:
         raise Refusal("bad_encoding", "the bytes do not fit the declared GB charset; send UTF-8") from None
 
 
-def parse_json(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
+def parse_json(body: bytes, content_type: str, ctx: "Context") -> Parsed:
     """One object, an array of objects, or NDJSON. A bad line or element of a batch is Broken; a bad body raises Refusal.
 
-    `max_records`: most messages taken (too_many_records); None for no limit.
+    At most the channel's max_records messages are taken (too_many_records).
     """
+    max_records = ctx.channel.max_records
     media, charset = media_type(content_type)
     if media not in _JSON_TYPES and media not in _NDJSON_TYPES:
         raise Refusal("unsupported_type", "send Content-Type application/json or application/x-ndjson")
@@ -103,8 +107,9 @@ def parse_json(body: bytes, content_type: str, max_records: int | None = None) -
     return Parsed((_element(item) for item in found), single=False)
 
 
-def parse_csv(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
-    """One batch of rows under a header row; every value is text. `max_records` as for `parse_json`."""
+def parse_csv(body: bytes, content_type: str, ctx: "Context") -> Parsed:
+    """One batch of rows under a header row; every value is text. Limited as `parse_json` is."""
+    max_records = ctx.channel.max_records
     text = decode_text(body, media_type(content_type)[1])
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -122,11 +127,11 @@ def parse_csv(body: bytes, content_type: str, max_records: int | None = None) ->
     return Parsed(_rows(text), single=False)
 
 
-def _check_count(found: Iterable[Any], max_records: int | None) -> None:
-    count = sum(1 for _ in islice(found, None if max_records is None else max_records + 1))
+def _check_count(found: Iterable[Any], max_records: int) -> None:
+    count = sum(1 for _ in islice(found, max_records + 1))
     if not count:
         raise Refusal("missing_field", "the batch holds no message")
-    if max_records is not None and count > max_records:
+    if count > max_records:
         raise Refusal("too_many_records", f"more than {max_records} messages; send smaller batches")
 
 

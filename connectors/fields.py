@@ -17,8 +17,8 @@ CONTENT_LIMIT: Final = 20_000
 TEXT_LIMIT: Final = 1_000
 LIST_LIMIT: Final = 50
 
-# Control characters but tab and newline, and the invisible ones that could hide a phone number from the masks.
-_INVISIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+#: Control characters but tab and newline, and the invisible ones that could hide a phone number from the masks.
+INVISIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:\.\d{1,20})?", re.ASCII)
 _FLAGS: Final = {"是": True, "否": False, "true": True, "false": False, "1": True, "0": False, "y": True, "n": False}
 
@@ -36,7 +36,7 @@ def text(data: Fields, name: str, limit: int = TEXT_LIMIT, *, required: bool = F
     if len(value) > limit:
         raise Refusal("field_too_long", f"{name}: longer than {limit} characters; shorten it")
     if not value.isprintable():
-        value = _INVISIBLE.sub("", value)
+        value = INVISIBLE.sub("", value)
     value = value.strip()
     if required and not value:
         raise Refusal("missing_field", f"{name}: is missing or empty; it must be given")

@@ -1,78 +1,42 @@
 """The HTTP intake: who sent it, what it says, and an answer only after Kafka has it (docs/decisions/0006-http-intake.md).
 
 POST /intake/<channel-id>            message(s) in the channel's own protocol
-GET  /intake/<channel-id>            WeChat's URL check
+POST /intake/<channel-id>/<tail>     the same, for protocols with addresses of their own below theirs
+GET  /intake/<channel-id>            the URL check of a protocol that has one (WeChat)
 POST /intake/<channel-id>/progress   canonical progress, for channels whose cases are handled elsewhere
+*    /<root>/<tail>                  addresses that a protocol fixes, as GA/T 1400's /VIID/; the digest user is the channel's id
 GET  /health                         200 when records can be acknowledged, else 503
 GET  /metrics                        Prometheus
 """
 
 import asyncio
-import logging
 import re
-import traceback
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from connectors import auth, canonical
-from connectors.auth import ChannelSecret
-from connectors.base import Connector, Context, make_context
-from connectors.bodies import Broken, Message, media_type
+from connectors import answers, canonical
+from connectors.answers import CLOSE, AnsweredError
+from connectors.base import Connector, Outcome, Reply
 from connectors.errors import Refusal
-from connectors.places import Places
-from connectors.privacy import Privacy
-from connectors.producer import KafkaRecord, RecordSink, UnavailableError
-from connectors.registry import CONNECTORS
-from monitoring import metrics
-from profiles import Channel, Profile
-from schemas.codec import Codec
-from schemas.ids import digest_id
-from schemas.reasons import ReasonCode
-from schemas.records import DeadLetter
-from schemas.topics import DEADLETTER, MAX_RECORD_BYTES, PROGRESS, intake_topic
+from connectors.guard import Guard
+from connectors.intake import Intake, Taken, count_refused
+from connectors.producer import UnavailableError
+from connectors.registry import CONNECTORS, URL_CHECKS
+from profiles import Channel, Protocol
 
-_log: Final = logging.getLogger(__name__)
-
-#: Answer header of WeChat's POST, whose text does not tell: accepted, refused or ignored.
+#: Answer header where the protocol's own answer does not tell: accepted, refused or ignored.
 OUTCOME_HEADER: Final = "X-Zhishu-Outcome"
 #: Request header of a dead letter that is played again: how often, as digits.
 REPLAY_COUNT_HEADER: Final = "X-Zhishu-Replay-Count"
 
-#: HTTP status of a reason; the codes of one message's fields are 422.
-_STATUS: Final[dict[ReasonCode, int]] = {
-    "bad_signature": 401,
-    "unknown_channel": 404,
-    "too_large": 413,
-    "too_many_records": 413,
-    "bad_encoding": 400,
-    "bad_json": 400,
-    "bad_xml": 400,
-    "forbidden_xml": 400,
-    "unsupported_type": 415,
-    "unavailable": 503,
-}
-_FIELD_STATUS: Final = 422
-_RETRY_AFTER_S: Final = 5
-#: Messages normalised before other requests get their turn: about 30 ms.
-_SLICE: Final = 100
-#: Feed label of requests to channels that do not exist.
-_NO_FEED: Final = "unknown"
-_JSON: Final = "application/json"
-_WECHAT_DONE: Final = "success"
+#: Seconds after which a sender hangs up, less one: rather a clear "again" than an answer that nobody hears.
+_PATIENCE_S: Final[dict[Protocol, float]] = {"wechat": 4.0}
 _REPLAY_COUNT: Final = re.compile(r"\d{1,6}", re.ASCII)
-#: Bytes of an original that a dead letter keeps, so that the letter itself is a record Kafka takes.
-_LETTER_BYTES: Final = MAX_RECORD_BYTES - 50_000
-_CUT: Final = f"only the first {_LETTER_BYTES} bytes of the original are kept here"
-_CLOSE: Final = {"Connection": "close"}
-
-Clock = Callable[[], int]
+_METHODS: Final = ("POST", "PUT", "GET", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,304 +47,175 @@ class Limits:
     in_flight_bytes: int = 128 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one message: accepted (with its id), refused (with its refusal), or ignored."""
-
-    status: str
-    id: str = ""
-    record: str = ""
-    refusal: Refusal | None = None
-
-    def answer(self, index: int) -> dict[str, Any]:
-        """The outcome as the batch answer shows it."""
-        shown: dict[str, Any] = {"index": index, "status": self.status}
-        if self.refusal:
-            return {**shown, "code": self.refusal.code, "reason": self.refusal.reason}
-        return {**shown, "id": self.id} if self.id else shown
-
-
-class _AnsweredError(Exception):
-    """Ends a request with a refusal; `headers` and `status` add to what its code says."""
-
-    def __init__(self, refusal: Refusal, headers: Mapping[str, str] | None = None, status: int | None = None) -> None:
-        super().__init__(refusal.reason)
-        self.refusal = refusal
-        self.status = status or _status(refusal)
-        again = {"Retry-After": str(_RETRY_AFTER_S)} if refusal.code == "unavailable" else {}
-        self.headers: Mapping[str, str] = {**again, **(headers or {})}
-
-
-@dataclass(slots=True)
-class _Work:
-    """A request's outcomes, and the records that must be acknowledged before they may be told.
-
-    `replay_count`: how often the request's message was dead-lettered and played again.
-    """
-
-    replay_count: int
-    outcomes: list[Outcome] = field(default_factory=list)
-    records: list[KafkaRecord] = field(default_factory=list)
-    letters: Counter[ReasonCode] = field(default_factory=Counter)
-
-
 class Gateway:
     """Handlers of one gateway process; `make_app` puts them behind their addresses."""
 
-    def __init__(
-        self,
-        profile: Profile,
-        secrets: Mapping[str, ChannelSecret],
-        privacy: Privacy,
-        sink: RecordSink,
-        codec: Codec,
-        clock: Clock,
-        limits: Limits,
-    ) -> None:
-        self._profile = profile
-        self._secrets = secrets
-        self._privacy = privacy
-        self._sink = sink
-        self._codec = codec
-        self._clock = clock
+    def __init__(self, intake: Intake, guard: Guard, limits: Limits) -> None:
+        self._intake = intake
+        self._guard = guard
         self._limits = limits
         self._in_flight = 0
-        self._places = Places(profile)
-        for feed in profile.feeds():  # so that a feed that never spoke is seen as silent, not as absent
-            metrics.RECEIVED.labels(feed=feed)
-            metrics.LAST_ACCEPTED.labels(feed=feed)
 
     async def intake(self, request: web.Request) -> web.StreamResponse:
-        """POST of a channel's own messages."""
-        received_at = self._clock()
+        """A channel's own messages, at its address."""
         channel = self._channel(request)
-        connector = CONNECTORS[channel.protocol]
-        if channel.protocol != "wechat":
-            return await self._take_signed(request, channel, connector, received_at)
-        try:
-            # WeChat's signature does not cover the body, which is read only after it.
-            self._check(channel, lambda: _check_wechat(self._secret(channel), request), _CLOSE)
-            async with self._body(request, channel) as body:
-                work, _ = await self._take(request, channel, connector, body, received_at)
-        except _AnsweredError as answered:
-            if answered.status != _STATUS["unavailable"]:
-                answered.headers = {**answered.headers, OUTCOME_HEADER: "refused"}
-            raise
-        # Also for a refused message: it is kept as a dead letter, and WeChat would only send it twice more.
-        return web.Response(text=_WECHAT_DONE, headers={OUTCOME_HEADER: work.outcomes[0].status})
+        return await self._own(request, channel, self._connector(channel), request.match_info.get("tail", ""))
+
+    async def rooted(self, request: web.Request) -> web.StreamResponse:
+        """A channel's own messages, at an address that the protocol fixes."""
+        channel = self._intake.profile.channels.get(self._guard.user(request))
+        connector = CONNECTORS.get(channel.protocol) if channel else None
+        root, _, _ = tail = request.path.lstrip("/").partition("/")
+        if channel is None or connector is None or root not in connector.roots:
+            raise self._guard.nobody(request)
+        return await self._own(request, channel, connector, "".join(tail))
 
     async def progress(self, request: web.Request) -> web.StreamResponse:
         """POST of canonical progress for a channel's cases."""
-        received_at = self._clock()
-        return await self._take_signed(request, self._channel(request), canonical.PROGRESS, received_at)
+        channel = self._channel(request)
+        self._connector(channel)
+        _, taken = await self._take(request, channel, canonical.PROGRESS, "", own=False)
+        return answers.single(taken.outcomes[0]) if taken.single else answers.batch(taken.outcomes)
 
     async def url_check(self, request: web.Request) -> web.StreamResponse:
-        """GET by which WeChat proves the address: the echo string comes back as it is."""
+        """GET by which a protocol proves the address."""
         channel = self._channel(request)
-        if channel.protocol != "wechat":
-            raise _AnsweredError(Refusal("unsupported_type", "send messages with POST"), {"Allow": "POST"}, 405)
-        self._check(channel, lambda: _check_wechat(self._secret(channel), request))
-        return web.Response(text=request.query.get("echostr", ""))
+        check = URL_CHECKS.get(channel.protocol)
+        if check is None:
+            raise AnsweredError(Refusal("unsupported_type", "send messages with POST"), {"Allow": "POST"}, 405)
+        secret = self._guard.secret(channel)
+        try:
+            reply = check(self._intake.context(channel, secret, dict(request.query)))
+        except Refusal as refusal:
+            count_refused(channel, [refusal.code])
+            raise AnsweredError(refusal) from None
+        return _response(reply)
 
     async def health(self, _request: web.Request) -> web.StreamResponse:
         """Readiness: whether Kafka would acknowledge now."""
-        ready = await self._sink.ready()
-        return web.json_response({"status": "ok" if ready else "kafka unavailable"}, status=200 if ready else 503)
+        ready = await self._intake.sink.ready()
+        return answers.as_json({"status": "ok" if ready else "kafka unavailable"}, 200 if ready else 503)
 
     async def metrics(self, _request: web.Request) -> web.StreamResponse:
         """Prometheus text format."""
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def _channel(self, request: web.Request) -> Channel:
-        channel = self._profile.channels.get(request.match_info["channel"])
+        channel = self._intake.profile.channels.get(request.match_info["channel"])
         if channel is None:
-            metrics.RECEIVED.labels(feed=_NO_FEED).inc()
-            metrics.REFUSED.labels(feed=_NO_FEED, reason="unknown_channel").inc()
-            raise _AnsweredError(Refusal("unknown_channel", "channels.toml has no channel of this id"))
+            raise self._guard.stranger(request, Refusal("unknown_channel", "channels.toml has no channel of this id"))
         return channel
 
-    def _secret(self, channel: Channel) -> ChannelSecret:
-        return self._secrets.get(channel.id, ChannelSecret())
+    def _connector(self, channel: Channel) -> Connector:
+        connector = CONNECTORS.get(channel.protocol)
+        if connector is None:
+            refusal = Refusal("unsupported_type", "this channel writes to Kafka itself; it has no address here")
+            raise AnsweredError(refusal, {"Allow": "", **CLOSE}, 405)
+        return connector
 
-    async def _take_signed(
-        self, request: web.Request, channel: Channel, connector: Connector, received_at: int
-    ) -> web.StreamResponse:
-        key = self._secret(channel).key
-        time, given = (request.headers.get(name, "") for name in (auth.TIME_HEADER, auth.SIGNATURE_HEADER))
-        self._check(channel, lambda: auth.check_claim(key, time, given, received_at), _CLOSE)
-        async with self._body(request, channel) as body:
-            path = request.rel_url.raw_path
-            self._check(
-                channel, lambda: auth.check_signature(key, request.method, path, time, given, body, received_at)
-            )
-            work, single = await self._take(request, channel, connector, body, received_at)
-        return _single(work.outcomes[0]) if single else _batch(work.outcomes)
-
-    @asynccontextmanager
-    async def _body(self, request: web.Request, channel: Channel) -> AsyncIterator[bytes]:
-        """The body, counted as in flight until the request is done with it."""
-        body = bytearray()
+    async def _own(self, request: web.Request, channel: Channel, connector: Connector, tail: str) -> web.StreamResponse:
+        """The answer to a channel's own messages, in its protocol's words where it has some."""
+        if request.method != "POST" and not connector.roots:
+            raise AnsweredError(Refusal("unsupported_type", "send messages with POST"), {"Allow": "POST"}, 405)
         try:
-            await self._read(request, channel, body)
-            yield bytes(body)
+            async with asyncio.timeout(_PATIENCE_S.get(channel.protocol)):
+                body, taken = await self._take(request, channel, connector, tail)
+        except TimeoutError:
+            count_refused(channel, ["unavailable"])
+            raise AnsweredError(
+                Refusal("unavailable", "the hub is too slow for this protocol; send the same again")
+            ) from None
+        except AnsweredError as answered:
+            if connector.answer and answered.refusal.code not in {"unavailable", "rate_limited"}:
+                answered.headers[OUTCOME_HEADER] = "refused"
+            raise
+        if connector.answer is None:
+            return answers.single(taken.outcomes[0]) if taken.single else answers.batch(taken.outcomes)
+        reply = connector.answer(body, _content_type(request), taken.outcomes, taken.ctx)
+        return _response(reply, {OUTCOME_HEADER: _told(taken.outcomes)})
+
+    async def _take(
+        self, request: web.Request, channel: Channel, connector: Connector, tail: str, *, own: bool = True
+    ) -> tuple[bytes, Taken]:
+        """The body and its outcomes, once Kafka has the records. Raises AnsweredError."""
+        proof = self._guard.begin(request, channel, own=own)
+        read = bytearray()
+        try:
+            await self._read(request, channel, read)
+            body = bytes(read)
+            self._guard.finish(proof, body)
+            taken = await self._intake.take(
+                channel,
+                connector,
+                body,
+                _content_type(request),
+                secret=proof.secret,
+                query=dict(request.query) if request.query_string else None,
+                tail=tail,
+                replay_count=_replay_count(request),
+            )
+        except UnavailableError:
+            raise AnsweredError(Refusal("unavailable", "Kafka did not acknowledge; send the same again")) from None
+        except Refusal as refusal:
+            raise self._guard.failed(proof, refusal) from None
         finally:
-            self._in_flight -= len(body)
+            self._in_flight -= len(read)
+        self._guard.charge(channel, len(taken.outcomes) - 1)
+        return body, taken
 
     async def _read(self, request: web.Request, channel: Channel, body: bytearray) -> None:
-        """Reads no further than the channel's limit, nor longer than `Limits.body_s`."""
+        """Reads no further than the channel's limit, nor longer than `Limits.body_s`; what is read counts as in flight."""
         try:
             if request.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise Refusal("unsupported_type", "send the body without Content-Encoding")
-            limit = channel.max_body_bytes
-            if (request.content_length or 0) > limit:
-                raise Refusal("too_large", f"the body is over {limit} bytes; send smaller batches")
+            if (request.content_length or 0) > channel.max_body_bytes:
+                raise _too_large(channel)
+            if request.content.is_eof():  # it came in one piece with its headers, as short ones do
+                self._add(channel, body, request.content.read_nowait())
+                return
             try:
                 async with asyncio.timeout(self._limits.body_s):
+                    await _continue(request)
                     async for chunk in request.content.iter_any():
-                        body += chunk
-                        self._in_flight += len(chunk)
-                        if len(body) > limit:
-                            raise Refusal("too_large", f"the body is over {limit} bytes; send smaller batches")
-                        if self._in_flight > self._limits.in_flight_bytes:
-                            raise Refusal("unavailable", "the hub is busy with other requests; send the same again")
+                        self._add(channel, body, chunk)
             except web.PayloadAccessError:
                 raise Refusal("bad_encoding", "the body broke off; send it again") from None
             except TimeoutError:
                 raise Refusal("bad_encoding", "the body did not arrive in time; send it again") from None
         except Refusal as refusal:
-            _count_refused(channel, [refusal.code])
+            count_refused(channel, [refusal.code])
             # What is left of the body is not read: the connection can't carry another request.
-            raise _AnsweredError(refusal, _CLOSE) from None
+            raise AnsweredError(refusal, CLOSE) from None
 
-    def _check(self, channel: Channel, check: Callable[[], None], headers: Mapping[str, str] | None = None) -> None:
-        try:
-            check()
-        except Refusal as refusal:
-            _count_refused(channel, [refusal.code])
-            raise _AnsweredError(refusal, headers) from None
-
-    async def _take(
-        self, request: web.Request, channel: Channel, connector: Connector, body: bytes, received_at: int
-    ) -> tuple[_Work, bool]:
-        """The outcomes of a body whose sender is known, once Kafka has their records, and whether it was one message."""
-        # A header may hold bytes that are no text, and a dead letter is to hold it.
-        content_type = request.headers.get("Content-Type", "").encode("ascii", "replace").decode()
-        ctx = make_context(self._profile, channel, self._privacy, self._places, received_at)
-        replay_count = _replay_count(request)
-        work, single = _Work(replay_count), True
-        try:
-            parsed = connector.parse(body, content_type, channel.max_records)
-            single = parsed.single
-            # A batch's message is kept by itself, as JSON, whatever the batch came as.
-            await self._normalise(parsed.items, connector, ctx, content_type if single else _JSON, work)
-        except Exception as error:
-            work, single = _Work(replay_count), True
-            self._refuse(_as_refusal(error), body, connector, ctx, content_type, work)
-        try:
-            await self._sink.send(work.records)
-        except UnavailableError as error:
-            _log.warning("channel %s: %s", channel.id, error)
-            _count_refused(channel, ["unavailable"] * len(work.outcomes))
-            raise _AnsweredError(
-                Refusal("unavailable", "Kafka did not acknowledge; send the same again"),
-            ) from None
-        self._count(channel, work)
-        return work, single
-
-    async def _normalise(
-        self, items: Iterable[Message | Broken], connector: Connector, ctx: Context, content_type: str, work: _Work
-    ) -> None:
-        """Adds one outcome for each item; what goes wrong with one does not touch the others."""
-        for number, item in enumerate(items, start=1):
-            try:
-                if isinstance(item, Broken):
-                    raise item.refusal
-                work.outcomes.append(self._accept(item, connector, ctx, work.records))
-            except Exception as error:
-                self._refuse(_as_refusal(error), item.raw, connector, ctx, content_type, work)
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
-
-    def _accept(self, message: Message, connector: Connector, ctx: Context, records: list[KafkaRecord]) -> Outcome:
-        found = connector.normalise(message, ctx)
-        if found is None:
-            return Outcome("ignored")
-        if found[0] == "report":
-            report = found[1]
-            value = _bounded(self._codec.encode("report", report))
-            records.append((intake_topic(report["feed"]), report["place_key"].encode(), value))
-            return Outcome("accepted", report["report_id"], "report")
-        progress = found[1]
-        value = _bounded(self._codec.encode("progress", progress))
-        records.append((PROGRESS, progress["report_id"].encode(), value))
-        return Outcome("accepted", progress["progress_id"], "progress")
-
-    def _refuse(
-        self, refusal: Refusal, raw: bytes, connector: Connector, ctx: Context, content_type: str, work: _Work
-    ) -> None:
-        work.outcomes.append(Outcome("refused", refusal=refusal))
-        if not connector.repeats:
-            work.records.append(self._letter(refusal, raw, ctx, content_type, work.replay_count))
-            work.letters[refusal.code] += 1
-
-    def _letter(self, refusal: Refusal, raw: bytes, ctx: Context, content_type: str, replay_count: int) -> KafkaRecord:
-        """The dead letter of a message whose sender can't mend and repeat it; the original is sealed, and cut to what fits."""
-        identity = digest_id("connector", ctx.channel.id, self._privacy.fingerprint(raw))
-        media, charset = media_type(content_type)
-        letter: DeadLetter = {
-            "dead_letter_id": identity,
-            "stage": "connector",
-            "feed": ctx.channel.feed,
-            "channel": ctx.channel.id,
-            "origin_topic": None,
-            "origin_partition": None,
-            "origin_offset": None,
-            "reason_code": refusal.code,
-            "reason": refusal.reason if len(raw) <= _LETTER_BYTES else f"{refusal.reason} ({_CUT})",
-            "failed_at": ctx.received_at,
-            "key": None,
-            "content_type": f"{media[:100]}; charset={charset}" if charset else media[:100] or None,
-            "original": self._privacy.seal(raw[:_LETTER_BYTES], identity),
-            "sealed_key_id": self._privacy.seal_key_id,
-            "replay_count": replay_count,
-        }
-        return DEADLETTER, ctx.channel.id.encode(), self._codec.encode("dead_letter", letter)
-
-    def _count(self, channel: Channel, work: _Work) -> None:
-        feed = channel.feed
-        accepted = Counter(outcome.record for outcome in work.outcomes if outcome.status == "accepted")
-        ignored = sum(outcome.status == "ignored" for outcome in work.outcomes)
-        refused = [outcome.refusal.code for outcome in work.outcomes if outcome.refusal]
-        metrics.RECEIVED.labels(feed=feed).inc(len(work.outcomes) - len(refused))
-        _count_refused(channel, refused)
-        for record, count in accepted.items():
-            metrics.ACCEPTED.labels(feed=feed, record=record).inc(count)
-        if ignored:
-            metrics.IGNORED.labels(feed=feed).inc(ignored)
-        for code, count in work.letters.items():
-            metrics.DEAD_LETTERED.labels(feed=feed, stage="connector", reason=code).inc(count)
-        if accepted:
-            metrics.LAST_ACCEPTED.labels(feed=feed).set(self._clock() / 1000)
+    def _add(self, channel: Channel, body: bytearray, chunk: bytes) -> None:
+        body += chunk
+        self._in_flight += len(chunk)
+        if len(body) > channel.max_body_bytes:
+            raise _too_large(channel)
+        if self._in_flight > self._limits.in_flight_bytes:
+            raise Refusal("unavailable", "the hub is busy with other requests; send the same again")
 
 
 def make_app(
-    profile: Profile,
-    secrets: Mapping[str, ChannelSecret],
-    privacy: Privacy,
-    sink: RecordSink,
-    codec: Codec,
-    clock: Clock,
-    extra_routes: Iterable[web.AbstractRouteDef] = (),
-    limits: Limits = Limits(),
+    intake: Intake, guard: Guard, extra_routes: Iterable[web.AbstractRouteDef] = (), limits: Limits = Limits()
 ) -> web.Application:
-    """The gateway. `clock`: milliseconds UTC. `extra_routes`: what hub serves beside it (the schema registry's endpoint)."""
-    gateway = Gateway(profile, secrets, privacy, sink, codec, clock, limits)
-    app = web.Application(middlewares=[_answers])
+    """The gateway. `extra_routes`: what hub serves beside it, answered in the same way (connectors/answers.py)."""
+    gateway = Gateway(intake, guard, limits)
+    app = web.Application(middlewares=[answers.answering])
+    roots = sorted({root for connector in CONNECTORS.values() for root in connector.roots})
     app.add_routes(
         [
-            web.post("/intake/{channel}", gateway.intake),
+            web.post("/intake/{channel}", gateway.intake, expect_handler=_expect),
             web.get("/intake/{channel}", gateway.url_check, allow_head=False),
-            web.post("/intake/{channel}/progress", gateway.progress),
+            web.post("/intake/{channel}/progress", gateway.progress, expect_handler=_expect),
+            *(
+                web.route(method, address, handler, expect_handler=_expect)
+                for address, handler in [
+                    ("/intake/{channel}/{tail:.+}", gateway.intake),
+                    *((f"/{root}/{{tail:.+}}", gateway.rooted) for root in roots),
+                ]
+                for method in _METHODS
+            ),
             web.get("/health", gateway.health),
             web.get("/metrics", gateway.metrics),
             *extra_routes,
@@ -389,41 +224,23 @@ def make_app(
     return app
 
 
-@web.middleware
-async def _answers(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Refusals as JSON. An unforeseen error is 500; its text may quote the message, so only its type and place are logged."""
-    try:
-        return await handler(request)
-    except _AnsweredError as answered:
-        refusal = answered.refusal
-        return _json({"code": refusal.code, "reason": refusal.reason}, answered.status, answered.headers)
-    except web.HTTPException:
-        raise
-    except Exception as error:
-        _log_place(error)
-        return web.json_response({"code": "internal", "reason": "the hub failed; its log says where"}, status=500)
+async def _expect(_request: web.Request) -> None:
+    """A sender that asks before it sends its body is answered when the body is wanted, not before it proved itself."""
 
 
-def _log_place(error: Exception) -> None:
-    """Type and place only: an unforeseen error's text may quote the message."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    _log.error("%s in %s, line %s (%s)", type(error).__name__, frame.filename, frame.lineno, frame.name)
+async def _continue(request: web.Request) -> None:
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # what aiohttp knows as "nothing was answered yet"
 
 
-def _as_refusal(error: Exception) -> Refusal:
-    """A refusal as it is; an unforeseen error is logged, and its message refused like any other that can't be taken."""
-    if isinstance(error, Refusal):
-        return error
-    _log_place(error)
-    return Refusal("bad_field", "the message can't be read; the hub's log says where it stopped")
+def _too_large(channel: Channel) -> Refusal:
+    return Refusal("too_large", f"the body is over {channel.max_body_bytes} bytes; send smaller batches")
 
 
-def _bounded(value: bytes) -> bytes:
-    if len(value) > MAX_RECORD_BYTES:
-        raise Refusal("too_large", f"the message makes a record over {MAX_RECORD_BYTES} bytes; shorten it")
-    return value
+def _content_type(request: web.Request) -> str:
+    # The header may hold bytes that are no text, and a dead letter is to hold it.
+    return request.headers.get("Content-Type", "").encode("ascii", "replace").decode()
 
 
 def _replay_count(request: web.Request) -> int:
@@ -431,40 +248,13 @@ def _replay_count(request: web.Request) -> int:
     return int(given) if _REPLAY_COUNT.fullmatch(given) else 0
 
 
-def _check_wechat(secret: ChannelSecret, request: web.Request) -> None:
-    query = request.query
-    auth.check_wechat(secret.token, query.get("timestamp", ""), query.get("nonce", ""), query.get("signature", ""))
+def _told(outcomes: Sequence[Outcome]) -> str:
+    """One word for all: refused when any was, ignored when all were."""
+    statuses = {outcome.status for outcome in outcomes}
+    return "refused" if "refused" in statuses else "accepted" if "accepted" in statuses else "ignored"
 
 
-def _count_refused(channel: Channel, codes: Sequence[ReasonCode]) -> None:
-    metrics.RECEIVED.labels(feed=channel.feed).inc(len(codes))
-    for code, count in Counter(codes).items():
-        metrics.REFUSED.labels(feed=channel.feed, reason=code).inc(count)
-
-
-def _status(refusal: Refusal) -> int:
-    return _STATUS.get(refusal.code, _FIELD_STATUS)
-
-
-def _json(body: dict[str, Any], status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type=_JSON)
-
-
-def _single(outcome: Outcome) -> web.Response:
-    if outcome.refusal:
-        return _json({"code": outcome.refusal.code, "reason": outcome.refusal.reason}, _status(outcome.refusal))
-    if outcome.status == "ignored":
-        return _json({"accepted": 0, "ignored": 1, "ids": []}, 200)
-    return _json({"accepted": 1, "ids": [outcome.id]}, 200)
-
-
-def _batch(outcomes: Sequence[Outcome]) -> web.Response:
-    counts = Counter(outcome.status for outcome in outcomes)
-    body: dict[str, Any] = {status: counts[status] for status in ("accepted", "refused", "ignored")}
-    body["outcomes"] = [outcome.answer(index) for index, outcome in enumerate(outcomes)]
-    if not counts["refused"]:
-        return _json(body, 200)
-    first = outcomes[0].refusal
-    if counts["refused"] == len(outcomes) and first is not None:
-        return _json({"code": first.code, "reason": first.reason, **body}, _status(first))
-    return _json(body, 207)
+def _response(reply: Reply, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=reply.body, status=reply.status, headers={"Content-Type": reply.content_type, **(headers or {})}
+    )

@@ -18,7 +18,11 @@ _KRASOVSKY_A: Final = 6_378_245.0
 _KRASOVSKY_EE: Final = 0.00669342162296594323
 _BD_PI: Final = math.pi * 3000.0 / 180.0
 #: The shift applies inside this box only (west, south, east, north), as in the map services' own implementations.
-_SHIFTED: Final[Box] = (72.004, 0.8293, 137.8347, 55.8271)
+SHIFTED: Final[Box] = (72.004, 0.8293, 137.8347, 55.8271)
+#: Degrees by which a place may come back outside the box and still be one of its edge; a centimetre.
+_EDGE: Final = 1e-7
+#: The box grown by more than any shift in it.
+_REACHED: Final[Box] = (71.97, 0.8, 137.87, 55.86)
 #: Degrees; about a tenth of a millimetre.
 _TOLERANCE: Final = 1e-9
 #: How far a point may lie outside the profile's box, degrees: ships and neighbours' roads are legal.
@@ -43,12 +47,14 @@ def _gcj_shift(lon: float, lat: float) -> Point:
     return d_lon, d_lat
 
 
-def wgs84_to_gcj02(lon: float, lat: float) -> Point:
-    """WGS-84 to GCJ-02, degrees; the same point outside the shifted box."""
-    if not inside(lon, lat, _SHIFTED):
-        return lon, lat
+def _shifted(lon: float, lat: float) -> Point:
     d_lon, d_lat = _gcj_shift(lon, lat)
     return lon + d_lon, lat + d_lat
+
+
+def wgs84_to_gcj02(lon: float, lat: float) -> Point:
+    """WGS-84 to GCJ-02, degrees; the same point outside the shifted box."""
+    return _shifted(lon, lat) if inside(lon, lat, SHIFTED) else (lon, lat)
 
 
 def gcj02_to_bd09(lon: float, lat: float) -> Point:
@@ -71,8 +77,17 @@ def _inverse(forward: Callable[[float, float], Point], lon: float, lat: float) -
 
 
 def gcj02_to_wgs84(lon: float, lat: float) -> Point:
-    """GCJ-02 to WGS-84, degrees."""
-    return _inverse(wgs84_to_gcj02, lon, lat)
+    """GCJ-02 to WGS-84, degrees.
+
+    At the edge of the box some pairs stand for two places, one inside that was shifted out and one outside that never was
+    shifted: the one inside is taken, so that every place of the box comes back.
+    """
+    if not inside(lon, lat, _REACHED):
+        return lon, lat
+    x, y = _inverse(_shifted, lon, lat)
+    # Clamped, since a place right on the edge comes back a hair's breadth outside.
+    edge_x, edge_y = min(max(x, SHIFTED[0]), SHIFTED[2]), min(max(y, SHIFTED[1]), SHIFTED[3])
+    return (edge_x, edge_y) if math.hypot(edge_x - x, edge_y - y) < _EDGE else (lon, lat)
 
 
 def bd09_to_gcj02(lon: float, lat: float) -> Point:
@@ -97,11 +112,12 @@ def inside(lon: float, lat: float, box: Box) -> bool:
 def located(lon: float, lat: float, crs: Crs, bbox: Box) -> Point:
     """The message's point in WGS-84.
 
-    Raises Refusal (bad_location) for 0,0, for values outside the globe, for swapped coordinates and for points outside the
-    profile's box grown by half a degree. A point at sea inside it is legal.
+    Raises Refusal (bad_location), which tells them apart: 0 for one or both (a device without a fix), outside the globe,
+    swapped, and outside the profile's box grown by half a degree. Nearer ones are legal, the sea and neighbours too.
     """
-    if lon == 0 and lat == 0:
-        raise Refusal("bad_location", "longitude and latitude are both 0; leave them out where the place is unknown")
+    if lon == 0 or lat == 0:
+        which = "longitude and latitude are both 0" if lon == lat else "longitude or latitude is 0"
+        raise Refusal("bad_location", f"{which}; leave both out where the place is unknown")
     area = (bbox[0] - _MARGIN, bbox[1] - _MARGIN, bbox[2] + _MARGIN, bbox[3] + _MARGIN)
     on_globe = abs(lon) <= 180 and abs(lat) <= 90
     point = to_wgs84(lon, lat, crs) if on_globe else (lon, lat)

@@ -15,12 +15,21 @@ class Kind:
     name: str
 
 
-def by_code(profile: Profile, table: str, kind: str, code: str, field: str) -> Kind:
-    """The profile's entry for a source's code; raises Refusal (unknown_code)."""
-    found = profile.kinds.get((profile.city, table, kind, code))
+def by_code(profile: Profile, table: str, kind: str, code: str, field: str, city: str = "") -> Kind:
+    """The profile's entry for a source's code; raises Refusal (unknown_code). city: the profile's own where not given."""
+    city = city or profile.city
+    found = profile.kinds.get((city, table, kind, code))
     if found is None:
         raise Refusal("unknown_code", f"{field}: the profile's kinds.csv does not have this code; add it or correct it")
-    return Kind(f"{profile.city}/{table}/{kind}/{code}", *found)
+    return Kind(f"{city}/{table}/{kind}/{code}", *found)
+
+
+def by_name(profile: Profile, table: str, kind: str, name: str) -> Kind | None:
+    """The entry of a table whose name is exactly this, where a source names its class and gives no code."""
+    for (city, edition, of, code), (matter, known) in profile.kinds.items():
+        if known == name and (city, edition, of) == (profile.city, table, kind):
+            return Kind(f"{city}/{table}/{kind}/{code}", matter, name)
+    return None
 
 
 def by_keywords(profile: Profile, text: str) -> Kind:

@@ -1,28 +1,35 @@
-"""Where a report is: area codes, the nearest community, community names in the text, and the place key.
+"""Where a report is: area codes, outlines or the nearest community, names in fields and texts, and the place key.
 
-Everything here comes from the profile's places.csv; nothing is guessed beyond it.
+Everything here comes from the profile's places.csv, areas.geojson and gazetteer.csv; nothing is guessed beyond them.
+docs/decisions/0017-places.md says what is found how, and how sure it is.
 """
 
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from connectors import fields
 from connectors.errors import Refusal
-from connectors.geo import Point
+from connectors.geo import Point, inside
+from connectors.names import Match, Names, simple
+from connectors.outlines import Outlines, Spot
 from profiles import Community, Profile
 
 #: A point belongs to the nearest community only within this distance.
 NEAREST_WITHIN_M: Final = 1500.0
 PLACE_LIMIT: Final = 64
+#: A moment at which what has no end is in force.
+_NOW_ON: Final = 2**62
 
 _AREA: Final = re.compile(r"\d{9}|\d{12}", re.ASCII)
 _SUFFIX: Final = "社区"
 _METRES_PER_DEGREE: Final = 111_195.0
-#: A bare name of two characters is too often an everyday word (大桥, 会场): it counts right after its street only.
-_AFTER_STREET: Final = ("街道", "镇", "乡")
+#: How sure the nearest point of a community makes us, where the profile has no outlines.
+_NEAREST_SURE: Final = 0.7
 # The second form leaves out words that lead up to a name ("我住在..."), and 小区, 社区, 景区 and the like, which are no
 # administrative areas.
 _ADMINISTRATIVE: Final = re.compile(
@@ -37,15 +44,13 @@ class Places:
     def __init__(self, profile: Profile) -> None:
         self.communities = profile.communities
         self.streets = {community.street_code: community.street for community in profile.communities.values()}
-        self._street_codes = {name: code for code, name in self.streets.items()}
+        self._street_codes = {simple(name): code for code, name in self.streets.items()}
         self._named: dict[str, list[Community]] = defaultdict(list)
         for community in profile.communities.values():
             for name in {community.name, community.name.removesuffix(_SUFFIX)}:
-                self._named[name].append(community)
-        names = [name for name in {*self._named, *self._street_codes} if len(name) >= 2]
-        self._by_start: dict[str, list[str]] = defaultdict(list)
-        for name in sorted(names, key=lambda name: (-len(name), name)):
-            self._by_start[name[:2]].append(name)
+                self._named[simple(name)].append(community)
+        self._bbox = profile.bbox
+        self._outlines = Outlines(profile.areas, ZoneInfo(profile.timezone))
         # Cells at least as wide as the search radius, so that the nine around a point hold every candidate.
         widest = max((abs(community.lat) for community in profile.communities.values()), default=0.0)
         self._cell_lat = NEAREST_WITHIN_M / _METRES_PER_DEGREE * 1.1
@@ -53,6 +58,21 @@ class Places:
         self._cells: dict[tuple[int, int], list[Community]] = defaultdict(list)
         for community in profile.communities.values():
             self._cells[self._cell(community.lon, community.lat)].append(community)
+        self._names = Names(profile, self._community_now)
+
+    def _community_now(self, point: Point) -> Community | None:
+        return self.communities.get(self.at(point, _NOW_ON).community_code or "")
+
+    def at(self, point: Point, moment: int) -> Spot:
+        """What holds a WGS-84 point at `moment` (ms UTC); without communities' outlines the nearest one, within 1.5 km."""
+        spot = self._outlines.at(point, moment)
+        if self._outlines.draw_communities or spot.method == "sea":
+            return spot
+        near = self.nearest(point)
+        if near is None:
+            return replace(spot, method="coordinates") if inside(*point, self._bbox) else spot
+        found = replace(spot, method="coordinates", confidence=_NEAREST_SURE)
+        return replace(found, community_code=near.code, street_code=near.street_code)
 
     def _cell(self, lon: float, lat: float) -> tuple[int, int]:
         return math.floor(lon / self._cell_lon), math.floor(lat / self._cell_lat)
@@ -75,34 +95,16 @@ class Places:
 
     def street_named(self, name: str) -> str | None:
         """Code of the street with exactly this name."""
-        return self._street_codes.get(name)
+        return self._street_codes.get(simple(name))
 
     def community_named(self, name: str, street_code: str | None) -> Community | None:
         """The community with exactly this name, with or without 社区; None when unknown, or in several streets."""
-        found = [c for c in self._named.get(name, ()) if street_code in (None, c.street_code)]
+        found = [c for c in self._named.get(simple(name), ()) if street_code in (None, c.street_code)]
         return found[0] if len(found) == 1 else None
 
-    def community_in(self, texts: Iterable[str], street_code: str | None) -> Community | None:
-        """The longest community name found in the first text that holds one; `street_code` limits to its communities."""
-        for text in texts:
-            names = sorted(self._names_in(text), key=len, reverse=True)
-            for name in names:
-                if found := self.community_named(name, street_code):
-                    return found
-        return None
-
-    def _names_in(self, text: str) -> Iterator[str]:
-        """Known names in order; a longer one hides the shorter ones inside it (中韩街道 is not 中韩社区)."""
-        position, end = 0, len(text) - 1
-        by_start = self._by_start
-        while position < end:
-            for name in by_start.get(text[position : position + 2], ()):
-                if text.startswith(name, position):
-                    if name in self._named and (len(name) > 2 or text[:position].endswith(_AFTER_STREET)):
-                        yield name
-                    position += len(name) - 1
-                    break
-            position += 1
+    def in_texts(self, texts: Sequence[str], street_code: str | None) -> Match | None:
+        """What the texts say about the place; `street_code`: the street where it is known already."""
+        return self._names.find(texts, street_code)
 
 
 def area_code(data: fields.Fields, name: str, places: Places) -> tuple[str, str]:

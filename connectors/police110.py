@@ -1,142 +1,194 @@
-"""110 non-police transfers: the event, and the feedback on it, as JSON. docs/connectors/police110.md describes the feed."""
+"""110 and 12345, both ways, as JSON or CSV: what 110 hands over, what becomes of it, and 110's word on orders handed to it.
+
+docs/feeds/police110.md. An event (警单) keeps its number (警单号) and a step names the order's (工单号) beside it, and the
+other way round, so that each is found under both. The duty to link them: 国办发〔2022〕12号.
+"""
 
 import re
-from typing import Final
+from dataclasses import replace
+from typing import Annotated, Final
 
-from connectors import fields, kinds, times
-from connectors.base import (
-    LEVELS,
-    SATISFACTION,
-    Appeal,
-    Connector,
-    Context,
-    Record,
-    Reporter,
-    Step,
-    to_progress,
-    to_report,
-)
-from connectors.bodies import Message, parse_json
+from connectors import kinds, shapes, words
+from connectors.base import Appeal, Connector, Context, Record, Reporter, Step, to_progress, to_report
+from connectors.bodies import Message
 from connectors.errors import Refusal
+from connectors.mapping import clock, compiled, parse
+from connectors.shapes import Choice, Code, Shape, given, maybe, needed
+from connectors.tags import PHONE_TAG, split_tags
 
-_TRANSFER: Final = fields.words(
-    "message 事件编号 事件描述 区县名称 镇街名称 村社名称 网格名称 事件级别 警情类别 "
-    "二级分类 上报时间 网格类型 数据来源 经度 纬度 报警人"
-)
-_FEEDBACK: Final = fields.words("message 事件编号 环节 时间 单位 层级 处置结果 是否解决 满意度")
-_CLASS: Final = re.compile(r"\d{6}", re.ASCII)
 #: 50 help of the public and 60 social linkage may leave 110. Criminal, public order, traffic... never do.
 _MAY_LEAVE: Final = ("50", "60")
-_STEPS: Final = {
-    "派发": "dispatch",
-    "受理": "accept",
-    "签收": "sign",
-    "响应": "respond",
-    "处置": "handle",
-    "回访": "revisit",
-    "归档": "close",
-    "退回": "return",
-}
-_TAG_LIMIT: Final = 40
-_NO_TAG: Final = re.compile(r"[#\s，。；！？]")
-#: A # after one of these is part of an address (3#楼), or no tag.
-_BEFORE_NO_TAG: Final = re.compile(r"[0-9A-Za-z#]")
-_PHONE_TAG: Final = re.compile(r"报警电话[:：]?\s*([+\d０-９][\d０-９ -]{5,18})")
-_PHONE_TAG_NAME: Final = "报警电话"
-#: The event number ends in its date and four digits.
-_DATED_NUMBER: Final = re.compile(r"[A-Z]{3,4}\d{4}(\d\d)(\d\d)\d{4}", re.ASCII)
+_NOT_POLICE: Final = "非警务"
+_STEPS: Final = words.STEPS | {"出警": "handle", "到达": "respond", "接警": "accept"}
+#: The event number ends in its date and a few digits.
+_DATED_NUMBER: Final = re.compile(r"[A-Z]{2,6}\d{4}(\d\d)(\d\d)\d{3,6}", re.ASCII)
+
+_EVENT: Final = "事件编号 警单号 警单编号 接警单号"
+_ORDER: Final = "工单号 工单编号 12345工单号"
+_Class = Annotated[str, Code(r"\d{6}", "6 digits as text")]
+_StepName = Annotated[str, Choice(_STEPS)]
+
+
+class Transfer(Shape):
+    """An event that is no police business (非警务警情), handed over by 110."""
+
+    number: shapes.Identifier = needed(_EVENT, "the event's number", "ZHW202505060001")
+    description: shapes.Content = needed(
+        "事件描述 报警内容 简要警情", "free text; tags at its end are read", "退款纠纷。#非警务"
+    )
+    reported_at: shapes.DayFirstTime = needed(
+        "上报时间 报警时间 接警时间", "D/M/YY H:MM, the day first", "6/5/25 14:57"
+    )
+    code: _Class = given(
+        "警情类别 警情类别编码", "50 and 60 only; without it the text must be tagged #非警务", "600500"
+    )
+    category: shapes.Text = given("二级分类", "name of the class", "消费纠纷")
+    group: shapes.Text = given("事件类型", "name of the class above it")
+    district: shapes.Text = given("区县名称", "district")
+    street: shapes.Text = given("镇街名称", "street, placed by places.csv", "中韩街道")
+    community: shapes.Text = given("村社名称", "community, placed by places.csv", "牟家社区")
+    grid: shapes.Text = given("网格名称", "kept as text: a grid of 110's may be virtual")
+    grid_type: shapes.Text = given("网格类型", "警情分流网格 is virtual and places nothing", "警情分流网格")
+    event_level: shapes.Text = given("事件级别", "三级...")
+    via: shapes.Text = given("数据来源 报警方式", "how it came", "110")
+    unit: shapes.Text = given("接警单位 辖区 处警单位", "who took it")
+    address: shapes.Text = given("事发地址 报警地址", "where, masked")
+    lon: shapes.Degrees = maybe("经度 lng lon", "longitude in the channel's system, degrees", 120.4659)
+    lat: shapes.Degrees = maybe("纬度 lat", "latitude", 36.1118)
+    caller: shapes.Text = given("报警人", "masked wherever it is repeated", "甄样本")
+    phone: shapes.Phone = given("报警电话 联系电话", "becomes a key and a mask", "13800001234")
+    order: shapes.Identifier = given(_ORDER, "12345's number, where it has one already")
+    tracks: shapes.Text = given("四条跑道", "kept as text")
+    label: shapes.Text = given("标注类型", "kept as text")
+
+
+class _Step(Shape):
+    """What a step on an event and on an order have in common."""
+
+    step: _StepName = needed("环节 处理环节 事件详细状态", "受理 派发 签收 处置 反馈 回访 归档 退回...", "回访")
+    at: shapes.DayFirstTime = needed("时间 操作时间 处警时间", "D/M/YY H:MM, the day first", "6/5/25 18:20")
+    code: _Class = given("警情类别", "what must not leave 110 is refused here too")
+    id: shapes.Identifier = given("反馈编号 流转编号", "the step's own number")
+    unit: shapes.Text = given("单位 处警单位 经办单位", "who did it", "示例派出所")
+    level: Annotated[str | None, Choice(words.LEVELS)] = maybe("层级", "网格 社区 街道 区")
+    result: shapes.Content = given("处置结果 处警结果 处理意见 简要情况", "what was done, masked")
+    contacted: Annotated[bool | None, Choice(words.CONTACTED)] = maybe("是否联系", "已联系, 未联系")
+    solved: Annotated[bool | None, Choice(words.SOLVED)] = maybe("是否解决", "是, 否")
+    satisfaction: Annotated[str | None, Choice(words.SATISFACTION)] = maybe("满意度", "满意 基本满意 不满意 未评价")
+
+
+class Feedback(_Step):
+    """A step in the life of an event that 110 handed over, whoever did it."""
+
+    number: shapes.Identifier = needed(_EVENT, "of the event", "ZHW202505060001")
+    order: shapes.Identifier = given(_ORDER, "of the order that 12345 made of it", "250912101108115409")
+
+
+class OrderStep(_Step):
+    """A step in 110's hands of an order that 12345 handed to it."""
+
+    order: shapes.Identifier = needed(_ORDER, "of 12345's order", "250912101108115409")
+    number: shapes.Identifier = given(_EVENT, "of the event that 110 made of it", "ZHW202505060001")
+
+
+KIND_FIELD: Final = "message"
+SHAPES: Final[dict[str, type[Shape]]] = {"transfer": Transfer, "feedback": Feedback, "order": OrderStep}
+KIND_WORDS: Final = {"警单": "transfer", "反馈": "feedback", "工单": "order"}
 
 
 def normalise(message: Message, ctx: Context) -> Record | None:
-    """A transfer becomes a Report, a feedback a Progress."""
-    kind = message.fields.get("message")
-    if kind == "transfer":
-        return _transfer(message, ctx)
-    if kind == "feedback":
-        return _feedback(message, ctx)
-    raise Refusal("unsupported_type", "message: must be transfer or feedback")
-
-
-def split_tags(description: str) -> tuple[str, list[str]]:
-    """Description without the tags at its end, and the tags but the phone's.
-
-    Read from the end back, each character once: the longest row of tags (#, then 1 to 40 characters) that ends the text.
-    """
-    end = len(description.rstrip().removesuffix("#"))
-    row_end, start = end, -1
-    while (hash_at := description.rfind("#", max(0, end - _TAG_LIMIT - 1), end)) >= 0:
-        tag = description[hash_at + 1 : end]
-        if not tag or _NO_TAG.search(tag):
-            break
-        end = hash_at
-        if hash_at == 0 or not _BEFORE_NO_TAG.match(description, hash_at - 1):
-            start = hash_at
-    if start < 0:
-        return description, []
-    tags = description[start + 1 : row_end].split("#")
-    return description[:start].strip(), [tag for tag in tags if not tag.startswith(_PHONE_TAG_NAME)]
-
-
-def _transfer(message: Message, ctx: Context) -> Record:
-    data = fields.pick(message.fields, _TRANSFER)
-    code = fields.code(data, "警情类别", _CLASS, "6 digits as text", required=True)
-    if not code.startswith(_MAY_LEAVE):
+    """A transfer becomes a Report; a step on it or on an order becomes a Progress."""
+    source = compiled(ctx.channel).apply(message.fields)
+    kind = shapes.kind_of(source, KIND_FIELD, SHAPES, KIND_WORDS)
+    # Before anything else: what must not leave is told so, however the rest looks.
+    code = next((word for name in ("警情类别", "警情类别编码") if (word := shapes.clean(source.get(name)))), "")
+    if not str(code).startswith(_MAY_LEAVE) and code:
         raise Refusal("forbidden_class", "警情类别: only classes 50 and 60 may leave 110; do not send this event")
-    number = fields.identifier(data, "事件编号")
-    description = fields.text(data, "事件描述", fields.CONTENT_LIMIT, required=True)
-    content, tags = split_tags(description)
-    phone = _PHONE_TAG.search(description)
-    street, community = fields.text(data, "镇街名称"), fields.text(data, "村社名称")
-    category = fields.text(data, "二级分类")
+    times = clock(ctx.channel, ctx.zone)
+    if kind == "transfer":
+        return _transfer(*shapes.read(Transfer, source, times), message.raw, ctx)
+    if kind == "feedback":
+        feedback, data = shapes.read(Feedback, source, times)
+        return _progress(feedback, feedback.number, {"order_number": feedback.order}, data, ctx)
+    return _order_step(*shapes.read(OrderStep, source, times), ctx)
+
+
+def _transfer(event: Transfer, data: shapes.Given, raw: bytes, ctx: Context) -> Record:
+    phone_tag = PHONE_TAG.search(event.description)
+    content, tags = split_tags(PHONE_TAG.sub("", event.description))
+    kind: kinds.Kind | None
+    if event.code:
+        kind = kinds.by_code(ctx.profile, ctx.channel.table, "alarm", event.code, "警情类别")
+    elif not any(tag.startswith(_NOT_POLICE) for tag in tags):
+        raise Refusal("missing_field", "警情类别: must be given where the text is not tagged #非警务")
+    else:
+        kind = kinds.by_name(ctx.profile, ctx.channel.table, "alarm", event.category)
+    phones = (event.phone, phone_tag[1].strip() if phone_tag else "")
     appeal = Appeal(
-        upstream_id=number,
-        reported_at=times.day_first_time(data, "上报时间", ctx.zone),
+        upstream_id=event.number,
+        reported_at=event.reported_at,
         appeal_type="help",
         content=content,
-        address=f"{street}{community}",
-        via=fields.text(data, "数据来源"),
-        kind=kinds.by_code(ctx.profile, ctx.channel.table, "alarm", code, "警情类别"),
-        category_path=[category] if category else [],
-        community_name=community,
-        street_name=street,
-        lon=fields.number(data, "经度", "bad_location"),
-        lat=fields.number(data, "纬度", "bad_location"),
-        reporter=Reporter(fields.text(data, "报警人"), (phone[1].strip(),) if phone else ()),
+        address=event.address or f"{event.street}{event.community}",
+        via=event.via,
+        kind=kind,
+        category_path=[name for name in (event.group, event.category) if name],
+        community_name=event.community,
+        street_name=event.street,
+        lon=event.lon,
+        lat=event.lat,
+        # A masked phone is nobody's.
+        reporter=Reporter(event.caller, tuple(phone for phone in phones if phone and "*" not in phone)),
+        related=[event.order] if event.order else [],
         extra={
             "tags": ",".join(tags),
-            "grid": fields.text(data, "网格名称"),
-            "grid_type": fields.text(data, "网格类型"),
-            "event_level": fields.text(data, "事件级别"),
-            "district": fields.text(data, "区县名称"),
+            "grid": event.grid,
+            "grid_type": event.grid_type,
+            "event_level": event.event_level,
+            "district": event.district,
+            "unit": event.unit,
+            "track": event.tracks,
+            "label": event.label,
         },
     )
-    _check_day_first(number, str(data["上报时间"]))
-    return to_report(appeal, data, message.raw, ctx)
+    _check_day_first(event.number, data)
+    return to_report(appeal, data, raw, ctx)
 
 
-def _check_day_first(number: str, stamp: str) -> None:
+def _check_day_first(number: str, data: shapes.Given) -> None:
     """Refuses a sender that writes the month first, which the date in the event number gives away."""
-    dated = _DATED_NUMBER.fullmatch(number)
-    if dated:
-        first, second = (int(part) for part in stamp.strip().split("/")[:2])
+    first, _, rest = str(data["上报时间"]).partition("/")
+    second = rest.partition("/")[0]
+    if (dated := _DATED_NUMBER.fullmatch(number)) and first.isdecimal() and second.isdecimal() and len(first) < 3:
         month, day = int(dated[1]), int(dated[2])
-        if (first, second) == (month, day) and month != day:
+        if (int(first), int(second)) == (month, day) and month != day:
             raise Refusal("bad_time", "上报时间: has the month first by the date in 事件编号; send D/M/YY H:MM")
 
 
-def _feedback(message: Message, ctx: Context) -> Record:
-    data = fields.pick(message.fields, _FEEDBACK)
+def _progress(told: _Step, upstream_id: str, beside: dict[str, str], data: shapes.Given, ctx: Context) -> Record:
     step = Step(
-        upstream_id=fields.identifier(data, "事件编号"),
-        step=fields.needed(data, "环节", _STEPS),
-        occurred_at=times.day_first_time(data, "时间", ctx.zone),
-        unit=fields.text(data, "单位"),
-        level=fields.choice(data, "层级", LEVELS, None),
-        solved=fields.flag(data, "是否解决"),
-        satisfaction=fields.choice(data, "满意度", SATISFACTION, None),
-        note=fields.text(data, "处置结果", fields.CONTENT_LIMIT),
+        upstream_id=upstream_id,
+        step=told.step,
+        occurred_at=told.at,
+        step_id=told.id,
+        unit=told.unit,
+        level=told.level,
+        contacted=told.contacted,
+        solved=told.solved,
+        satisfaction=told.satisfaction,
+        note=told.result,
+        extra=beside,
     )
     return to_progress(step, data, ctx)
 
 
-CONNECTOR: Final = Connector(parse_json, normalise)
+def _order_step(told: OrderStep, data: shapes.Given, ctx: Context) -> Record:
+    """The step of an order: of the report of `orders_channel` where the channel's constants name it, else of this channel's."""
+    owner = ctx.profile.channels.get(ctx.channel.constants.get("orders_channel", ""), ctx.channel)
+    record = _progress(told, told.order, {"event_number": told.number}, data, replace(ctx, channel=owner))
+    # 110 said it, whoever's order it is.
+    record[1]["feed"], record[1]["channel"] = ctx.channel.feed, ctx.channel.id
+    return record
+
+
+CONNECTOR: Final = Connector(parse, normalise)

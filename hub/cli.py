@@ -30,7 +30,9 @@ app = typer.Typer(
 schema_app = typer.Typer(help="The Avro contract.", no_args_is_help=True)
 eval_app = typer.Typer(help="How good matching and routing are on labelled data.", no_args_is_help=True)
 deadletter_app = typer.Typer(help="What the hub could not take.", no_args_is_help=True)
+feed_app = typer.Typer(help="What a source sends.", no_args_is_help=True)
 app.add_typer(schema_app, name="schema")
+app.add_typer(feed_app, name="feed")
 app.add_typer(eval_app, name="eval")
 app.add_typer(deadletter_app, name="deadletter")
 
@@ -58,6 +60,18 @@ def gateway() -> None:
     from hub.services import run_gateway
 
     run_gateway(Settings())
+
+
+@app.command(rich_help_panel=_PROCESSES)
+def reader(
+    channels: Annotated[
+        list[str] | None, typer.Argument(help="Just these pull channels; all of the profile if none is given.")
+    ] = None,
+) -> None:
+    """Readers of pull feeds: database tables, dropped files, event streams, Open311 servers."""
+    from hub.reader import run_reader
+
+    run_reader(Settings(), channels or ())
 
 
 @app.command(rich_help_panel=_PROCESSES)
@@ -190,20 +204,22 @@ def reconcile(
     from hub import reconcile as accounts
     from hub.endpoints import clickhouse_client, clickhouse_url, kafka_bootstrap
     from profiles import load_profile
+    from schemas.codec import Codec
+    from schemas.registry import open_registry
 
     settings = Settings()
     client = clickhouse_client(clickhouse_url(settings))
-    feeds = load_profile(settings.profile).feeds()
+    profile, codec = load_profile(settings.profile), Codec(open_registry(settings.registry_url))
     deadline = time.monotonic() + wait
     with Console(stderr=True).status("Comparing Kafka's offsets with ClickHouse's rows ..."):
-        while time.monotonic() < deadline and accounts.under_way(kafka_bootstrap(settings), feeds):
+        while time.monotonic() < deadline and accounts.under_way(kafka_bootstrap(settings), profile):
             time.sleep(0.2)
-        account = accounts.reconcile(kafka_bootstrap(settings), client, feeds)
+        account = accounts.reconcile(kafka_bootstrap(settings), client, profile, codec)
     if as_json:
         _print_json(account.as_json())
     else:
         table = Table("topic", "records", "routed", "replay", "dead letter", "no outcome", "several")
-        for topic in account.topics:
+        for topic in (*account.topics, *account.messages):
             numbers = (topic.records, topic.routed, topic.replay, topic.dead_letter)
             lists = (topic.without_outcome, topic.with_several)
             table.add_row(topic.topic, *(f"{n:,}" for n in numbers), *(f"{len(x):,}" for x in lists))
@@ -238,14 +254,49 @@ def bench(
     peers: Annotated[bool, typer.Option(help="Measure stock Faust and a plain confluent loop beside it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """End-to-end events a second and latency percentiles, on an own Kafka and ClickHouse."""
-    from bench.run import run, table
+    """Reports or events a second of connectors, gateway, worker and the whole line, and latency percentiles."""
+    from bench.run import run, tables
 
     result = run(events, peers=peers, console=Console(stderr=True))
     if as_json:
         _print_json(result)
     else:
-        Console().print(table(result))
+        for shown in tables(result):
+            Console().print(shown)
+
+
+@feed_app.command("check")
+def feed_check(
+    file: Annotated[Path, typer.Argument(help="Messages: .json, .ndjson, .csv, .xlsx, .xls, .ods, .xml or .form.")],
+    feed: Annotated[str, typer.Option(help="Channel id of channels.toml, or a feed that has just one channel.")],
+    content_type: Annotated[
+        str, typer.Option(help="Content-Type of the file as one request, where its name does not tell.")
+    ] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Look at so many messages; all if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Says what the hub would do with each message and every problem, field by field; exit code 1 if it refused any."""
+    import time
+
+    from hub.feedcheck import check, known_secret, shown
+    from profiles import load_profile
+
+    settings = Settings()
+    profile = load_profile(settings.profile)
+    channels = [c for c in profile.channels.values() if feed in (c.id, c.feed)]
+    if len(channels) != 1:
+        raise CommandError(f"--feed must be one of {', '.join(sorted(profile.channels))}")
+    if not file.is_file():
+        raise CommandError(f"there is no file {file}")
+    secret = known_secret(settings.secrets_file, channels[0])
+    now = time.time_ns() // 1_000_000
+    result = check(profile, channels[0], file, now, content_type=content_type, limit=limit, secret=secret)
+    if as_json:
+        _print_json(result.as_json())
+    else:
+        Console().print(shown(result))
+    if result.counts["refused"]:
+        raise typer.Exit(1)
 
 
 @schema_app.command("check")
@@ -298,6 +349,19 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
     for name, value in result.items():
         table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     Console().print(table)
+
+
+@app.command(rich_help_panel=_TOOLS)
+def unseal(
+    report_id: Annotated[str, typer.Argument(help="report_id of a report, or of a part of one.")],
+    reason: Annotated[str, typer.Option(help="Who asked, and what for; it goes into the audit file.")] = "",
+) -> None:
+    """Shows the sealed original of a report. Needs the secrets file with the key; every try is audited."""
+    from hub.unseal import unseal as opened
+
+    for original in opened(Settings(), report_id, reason):
+        typer.echo(f"--- {original.bound_to}, sealed with {original.key_id}", err=True)
+        typer.echo(original.data)
 
 
 @deadletter_app.command("list")

@@ -15,7 +15,7 @@ import aiohttp
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from connectors.privacy import Privacy
+from connectors.privacy import SealError
 from hub.kafka_admin import committed_offsets, offset_ranges
 from hub.play import Played, Player, Request
 from hub.secrets import Secrets
@@ -69,10 +69,10 @@ def read_letters(bootstrap: str, codec: Codec, everything: bool = False) -> Iter
 def _original(record: DeadLetter, secrets: Secrets) -> bytes:
     if record["sealed_key_id"] is None:
         return record["original"]
-    if record["sealed_key_id"] != secrets.seal_key_id:
-        raise ReplayError(f"it is sealed with the key {record['sealed_key_id']}: give the secrets file that has it")
-    privacy = Privacy(secrets.reporter_key, secrets.seal_key, secrets.seal_key_id)
-    return privacy.unseal(record["original"], record["dead_letter_id"])
+    try:
+        return secrets.privacy().unseal(record["original"], record["dead_letter_id"], record["sealed_key_id"])
+    except SealError as error:
+        raise ReplayError(str(error)) from None
 
 
 @dataclass

@@ -6,9 +6,12 @@ import sys
 _EXPECTED = (
     ("hub.endpoints", "EndpointError"),
     ("hub.secrets", "SecretsError"),
+    ("hub.tls", "TlsError"),
     ("hub.up", "UpError"),
+    ("hub.reader", "ReaderError"),
     ("hub.play", "PlayError"),
     ("hub.deadletters", "ReplayError"),
+    ("hub.unseal", "UnsealError"),
     ("kafka.errors", "KafkaError"),
     ("hub.kafka_admin", "TopicError"),
     ("hub.process", "DirLockedError"),

@@ -9,15 +9,16 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from kafka.partitioner.default import murmur2
 
-from connectors.base import make_context
+from connectors.base import Context
 from connectors.bodies import Message
 from connectors.canonical import normalise
 from connectors.errors import Refusal
 from connectors.places import Places
-from connectors.privacy import Privacy
+from connectors.privacy import Privacy, SealKey
 from profiles import Channel, Profile
 from schemas.records import Report
 from schemas.topics import INTAKE_PARTITIONS, intake_topic
@@ -38,9 +39,6 @@ _CHANNEL: Final = Channel(
     protocol="canonical",
     name="evaluation",
     crs="WGS-84",
-    table="",
-    max_body_bytes=0,
-    max_records=0,
     mapping=_MAPPING,
     constants={"record": "report", "appeal_type": "complaint"},
 )
@@ -67,9 +65,9 @@ def _table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
 
 def _reports(profile: Profile, rows: list[dict[str, str]]) -> dict[str, Report]:
     """The rows as the canonical feed makes reports of them, by their own id; what it refuses is left out."""
-    privacy = Privacy(secrets.token_bytes(32), secrets.token_bytes(32), "eval")
+    privacy = Privacy(secrets.token_bytes(32), {"eval": SealKey(secrets.token_bytes(32))}, "eval")
     world = replace(profile, bbox=(-180.0, -90.0, 180.0, 90.0))
-    context = make_context(world, _CHANNEL, privacy, Places(world), _RECEIVED_AT)
+    context = Context(world, _CHANNEL, privacy, Places(world), ZoneInfo(world.timezone), _RECEIVED_AT)
     found: dict[str, Report] = {}
     for row in rows:
         try:

@@ -21,7 +21,9 @@ from typing import Final, TypeVar
 import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from connectors import wechat, wechat_crypto
 from connectors.auth import SIGNATURE_HEADER, TIME_HEADER, ChannelSecret, signature, wechat_signature
+from connectors.errors import Refusal
 from connectors.gateway import OUTCOME_HEADER, REPLAY_COUNT_HEADER
 from profiles import Channel
 
@@ -55,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back. `outcome` is the header that says what WeChat's own `success` does not."""
+    """What came back. `outcome` is the header that says what a protocol's own answer does not."""
 
     status: int
     text: str
@@ -204,18 +206,15 @@ class Player:
         if request.replay_count:
             headers[REPLAY_COUNT_HEADER] = str(request.replay_count)
         query: dict[str, str] = {}
+        body = request.body
         if channel.protocol == "wechat" and not route.endswith("/progress"):
-            timestamp, nonce = str(int(time.time())), secrets.token_hex(5)
-            signed = wechat_signature(secret.token or "", timestamp, nonce)
-            query = {"signature": signed, "timestamp": timestamp, "nonce": nonce}
+            body, query = as_wechat(secret, request)
         else:
             now = str(int(time.time()))
             signed = signature(secret.key or b"", "POST", route, now, request.body)
             headers |= {TIME_HEADER: now, SIGNATURE_HEADER: signed}
         try:
-            async with self._session.post(
-                self._url + route, data=request.body, headers=headers, params=query
-            ) as answer:
+            async with self._session.post(self._url + route, data=body, headers=headers, params=query) as answer:
                 text = await answer.text()
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as error:
             raise TryAgainError(f"it does not answer: {type(error).__name__}") from None
@@ -224,8 +223,28 @@ class Player:
         return Answer(answer.status, text, answer.headers.get(OUTCOME_HEADER, ""))
 
 
+def as_wechat(secret: ChannelSecret, request: Request) -> tuple[bytes, dict[str, str]]:
+    """Body and query as WeChat sends a message: encrypted where the channel has aes_keys, or where it is already."""
+    body, token = request.body, secret.token or ""
+    timestamp, nonce = str(int(time.time())), secrets.token_hex(5)
+    query = {"signature": wechat_signature(token, timestamp, nonce), "timestamp": timestamp, "nonce": nonce}
+    try:
+        data = wechat.read_fields(body, request.content_type)
+    except Refusal:  # a dead letter that is no message: sent as it is, the hub says so again
+        data = {}
+    encrypted = str(data.get("Encrypt", ""))
+    if not encrypted and secret.aes_keys:
+        encrypted = wechat_crypto.encrypt(secret.aes_keys[0], secret.app_id, body)
+        outer = {"ToUserName": str(data.get("ToUserName", "")), "Encrypt": encrypted}
+        body = wechat.write_fields(outer, wechat.is_json(body))
+    if encrypted:
+        signed = wechat_signature(token, timestamp, nonce, encrypted)
+        query |= {"encrypt_type": "aes", "msg_signature": signed}
+    return body, query
+
+
 def _count(played: Played, answer: Answer, messages: int) -> None:
-    if answer.text == "success":  # WeChat's own answer is the same whatever became of the message
+    if answer.outcome and answer.status < 400:  # a protocol's own answer, which may be the same whatever became of it
         if answer.outcome == "refused":
             played.refused += messages
             played.reasons["see_deadletter"] += messages

@@ -1,11 +1,13 @@
 """`zhishu reconcile`: proves that every intake offset has exactly one outcome (DESIGN section 5, rule 2).
 
 Kafka says which offsets there are; ClickHouse says what became of each: a row of `hub.routed` (routed or replay) or a dead
-letter of the worker. The other topics must be stored up to their end.
+letter of the worker. Of messages that are assembled into reports, each must stand in exactly one report, as `bi.reports`
+shows it, or be the same again, or a dead letter. The other topics must be stored up to their end.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -13,7 +15,9 @@ from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer, TopicPartition
 
 from hub.kafka_admin import OffsetRange, committed_offsets, offset_ranges
-from schemas.topics import ALERTS, DEADLETTER, PROGRESS, ROUTED, intake_topic
+from profiles import Profile
+from schemas.codec import Codec, DecodeError
+from schemas.topics import ALERTS, DEADLETTER, PROGRESS, ROUTED, intake_topic, messages_topic
 from sinks.writer import SinkConfig
 from streams.worker import WorkerConfig
 
@@ -22,6 +26,14 @@ SELECT intake_partition, intake_offset, outcome FROM hub.routed FINAL WHERE inta
 UNION ALL
 SELECT assumeNotNull(origin_partition), assumeNotNull(origin_offset), 'dead_letter'
 FROM hub.dead_letters FINAL WHERE stage = 'worker' AND origin_topic = {topic:String}
+"""
+_LETTERS = """
+SELECT assumeNotNull(origin_partition), assumeNotNull(origin_offset)
+FROM hub.dead_letters FINAL WHERE stage = 'worker' AND origin_topic = {topic:String}
+"""
+_PARTS = """
+SELECT arrayJoin(if(empty(part_ids), [report_id], part_ids)) AS part, count() FROM bi.reports
+WHERE feed = {feed:String} GROUP BY part
 """
 #: Consumer groups of the processes, as their configurations name them.
 WORKER_GROUP: Final = WorkerConfig.group
@@ -32,7 +44,7 @@ _SHOWN = 10
 
 @dataclass
 class TopicAccount:
-    """What became of one intake topic's offsets."""
+    """What became of one intake topic's offsets, or of one topic of messages, where `routed` counts those in a report."""
 
     topic: str
     records: int = 0
@@ -50,19 +62,26 @@ class TopicAccount:
 
 @dataclass
 class Account:
-    """The whole proof. `not_stored` counts records of the other topics that the sink has not committed yet."""
+    """The whole proof: `topics` of reports, `messages` of which reports were assembled. `not_stored` counts records of the
+    other topics that the sink has not committed yet."""
 
     topics: list[TopicAccount]
     not_stored: dict[str, int]
+    messages: list[TopicAccount] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
         """Nothing is missing anywhere."""
-        return all(topic.good for topic in self.topics) and not any(self.not_stored.values())
+        return all(topic.good for topic in (*self.topics, *self.messages)) and not any(self.not_stored.values())
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
-        return {"ok": self.good, "topics": [asdict(topic) for topic in self.topics], "not_stored": self.not_stored}
+        return {
+            "ok": self.good,
+            "topics": [asdict(topic) for topic in self.topics],
+            "messages": [asdict(topic) for topic in self.messages],
+            "not_stored": self.not_stored,
+        }
 
 
 def account_for(topic: str, ranges: dict[int, OffsetRange], outcomes: Iterable[tuple[int, int, str]]) -> TopicAccount:
@@ -83,6 +102,56 @@ def account_for(topic: str, ranges: dict[int, OffsetRange], outcomes: Iterable[t
         account.without_outcome += missing
     account.with_several = [f"{p}/{o}" for (p, o), count in sorted(seen.items()) if count > 1]
     return account
+
+
+def account_for_messages(
+    topic: str,
+    messages: Iterable[tuple[int, int, str | None]],
+    reports: Mapping[str, int],
+    letters: AbstractSet[tuple[int, int]],
+) -> TopicAccount:
+    """What became of (partition, offset, id) of a topic of messages in log order; pure. No id: the record can't be read.
+
+    `reports`: in how many reports an id stands. `letters`: (partition, offset) of the dead letters.
+    """
+    account = TopicAccount(topic)
+    seen: set[str] = set()
+    for partition, offset, identity in messages:
+        account.records += 1
+        held = reports.get(identity or "", 0)
+        if (partition, offset) in letters:
+            account.dead_letter += 1
+        elif identity in seen:
+            account.replay += 1
+        elif held == 1:
+            account.routed += 1
+        else:
+            (account.with_several if held else account.without_outcome).append(f"{partition}/{offset}")
+        seen.add(identity or "")
+    return account
+
+
+def _messages(bootstrap: str, topic: str, codec: Codec) -> Iterator[tuple[int, int, str | None]]:
+    """Partition, offset and report id of every record, in the order of each partition; None where it can't be read."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, isolation_level="read_committed")
+    try:
+        for (_, partition), bounds in sorted(offset_ranges(bootstrap, [topic]).items()):
+            tp = TopicPartition(topic, partition)
+            consumer.assign([tp])
+            consumer.seek(tp, bounds.begin)
+            while consumer.position(tp) < bounds.end:
+                for message in consumer.poll(timeout_ms=1000).get(tp, []):
+                    if message.offset < bounds.end:
+                        yield partition, message.offset, _identity(codec, message.value or b"")
+    finally:
+        consumer.close()
+
+
+def _identity(codec: Codec, value: bytes) -> str | None:
+    try:
+        return codec.report(value)["report_id"]
+    except DecodeError:
+        return None
 
 
 def _without_gaps(bootstrap: str, account: TopicAccount) -> None:
@@ -108,14 +177,17 @@ def _without_gaps(bootstrap: str, account: TopicAccount) -> None:
     account.without_outcome = [f"{p}/{o}" for p, o in sorted(real)]
 
 
-def under_way(bootstrap: str, feeds: Iterable[str]) -> int:
+def under_way(bootstrap: str, profile: Profile) -> int:
     """Records that the worker has not decided or the sink has not stored yet; cheap, for waiting.
 
-    The worker's part is asked first: what it commits meanwhile stands in the sink's topics by then.
+    The worker's part is asked first: what it commits meanwhile stands in the next topics by then.
     """
     left = 0
     for group, topics in (
-        (WORKER_GROUP, [intake_topic(feed) for feed in feeds]),
+        (
+            WORKER_GROUP,
+            [*map(messages_topic, profile.assembled_feeds()), *map(intake_topic, profile.feeds())],
+        ),
         (SINK_GROUP, [ROUTED, PROGRESS, ALERTS, DEADLETTER]),
     ):
         done = committed_offsets(bootstrap, group)
@@ -124,9 +196,9 @@ def under_way(bootstrap: str, feeds: Iterable[str]) -> int:
     return left
 
 
-def reconcile(bootstrap: str, client: Client, feeds: Iterable[str]) -> Account:
-    """Takes the account of these feeds' topics now; what is still under way counts as missing."""
-    topics = [intake_topic(feed) for feed in sorted(feeds)]
+def reconcile(bootstrap: str, client: Client, profile: Profile, codec: Codec) -> Account:
+    """Takes the account of a profile's topics now; what is still under way counts as missing."""
+    topics = [intake_topic(feed) for feed in profile.feeds()]
     ranges = offset_ranges(bootstrap, topics)
     accounts = []
     for topic in topics:
@@ -135,18 +207,26 @@ def reconcile(bootstrap: str, client: Client, feeds: Iterable[str]) -> Account:
         account = account_for(topic, by_partition, ((p, o, outcome) for p, o, outcome in rows))
         _without_gaps(bootstrap, account)
         accounts.append(account)
+    messages = []
+    for feed in profile.assembled_feeds():
+        topic = messages_topic(feed)
+        found = list(_messages(bootstrap, topic, codec))  # before the rows: what comes later is not asked for
+        letters = {(p, o) for p, o in client.query(_LETTERS, parameters={"topic": topic}).result_rows}
+        rows = client.query(_PARTS, parameters={"feed": feed}).result_rows
+        reports = {str(part): int(count) for part, count in rows}
+        messages.append(account_for_messages(topic, found, reports, letters))
     others = offset_ranges(bootstrap, [ROUTED, PROGRESS, ALERTS, DEADLETTER])
     stored = committed_offsets(bootstrap, SINK_GROUP)
     not_stored: Counter[str] = Counter({ROUTED: 0, PROGRESS: 0, ALERTS: 0, DEADLETTER: 0})
     for (topic, partition), bounds in others.items():
         not_stored[topic] += max(0, bounds.end - max(bounds.begin, stored.get((topic, partition), bounds.begin)))
-    return Account(accounts, dict(not_stored))
+    return Account(accounts, dict(not_stored), messages)
 
 
 def sentences(account: Account) -> list[str]:
     """What is wrong, a line each, with the first offsets named; empty when all is well."""
     found = []
-    for topic in account.topics:
+    for topic in (*account.topics, *account.messages):
         for offsets, what in ((topic.without_outcome, "no outcome"), (topic.with_several, "more than one outcome")):
             if offsets:
                 named = ", ".join(offsets[:_SHOWN]) + (" ..." if len(offsets) > _SHOWN else "")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -9,16 +10,25 @@ from typing import Final
 
 from aiohttp import web
 
+from connectors.documents import document_routes
 from connectors.gateway import make_app
-from connectors.privacy import Privacy
-from connectors.producer import KafkaSink
+from connectors.guard import Guard
+from connectors.incoming import Bodies
+from connectors.intake import Intake
+from connectors.open311.server import Server
+from connectors.openapi import openapi
+from connectors.producer import KafkaSink, RecordSink
+from connectors.status import report_routes
 from hub.endpoints import clickhouse_url, kafka_bootstrap
-from hub.secrets import load_secrets
+from hub.secrets import Secrets, SecretsFile
 from hub.settings import Settings
+from hub.status import ClickHouseReports
+from hub.tls import server_context
 from monitoring import metrics
 from monitoring.screen import server as screen_server
 from monitoring.screen.brain import ClickHouseBrain
 from profiles import Profile, load_profile
+from schemas.asyncapi import asyncapi
 from schemas.codec import Codec
 from schemas.endpoint import registry_routes
 from schemas.registry import open_registry
@@ -31,6 +41,8 @@ from streams.worker import WorkerConfig, run_worker
 _SHUTDOWN_S: Final = 5.0
 #: Seconds before the screen says that ClickHouse does not answer.
 _SCREEN_PATIENCE_S: Final = 10
+#: Seconds before a look-up is answered 503.
+_LOOKUP_PATIENCE_S: Final = 6
 
 
 def _profile(settings: Settings, role: str) -> Profile:
@@ -46,29 +58,46 @@ def _codec(settings: Settings) -> Codec:
     return codec
 
 
-def _serve(app: web.Application, host: str, port: int) -> None:
+def _serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
-    web.run_app(app, host=host, port=port, print=None, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    web.run_app(app, host=host, port=port, ssl_context=tls, print=None, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+
+
+def gateway_app(
+    settings: Settings, profile: Profile, secrets: SecretsFile, sink: RecordSink, codec: Codec
+) -> web.Application:
+    """The gateway with all that is served beside it; channel secrets and the seal key are those that the file has at the time."""
+    intake = Intake(profile, secrets.present.privacy(), sink, codec, lambda: time.time_ns() // 1_000_000)
+
+    def reseal(changed: Secrets) -> None:
+        intake.privacy = changed.privacy()
+
+    secrets.on_change = reseal
+    guard = Guard(secrets.channel, intake.clock, secrets.present.nonce_key(), settings.proxy_list)
+    return make_app(intake, guard, [*registry_routes(), *_publisher_routes(settings, profile, intake, guard)])
+
+
+def _publisher_routes(settings: Settings, profile: Profile, intake: Intake, guard: Guard) -> list[web.RouteDef]:
+    """What publishers get beside the intake. ClickHouse is asked for when a question needs it; the intake does without."""
+    release = version("zhishu")
+    reports = ClickHouseReports(lambda: open_clickhouse(clickhouse_url(settings), _LOOKUP_PATIENCE_S))
+    topics = asyncapi(release, open_registry(settings.registry_url), profile.feeds(), profile.assembled_feeds())
+    return [
+        *Server(intake, guard, reports, Bodies()).routes(),
+        *report_routes(profile, guard, reports),
+        *document_routes(openapi(profile, release), topics),
+    ]
 
 
 def run_gateway(settings: Settings) -> None:
     """`zhishu gateway`."""
     profile = _profile(settings, "gateway")
-    secrets = load_secrets(settings.secrets_file)
-    privacy = Privacy(secrets.reporter_key, secrets.seal_key, secrets.seal_key_id)
+    tls = server_context(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    secrets = SecretsFile(settings.secrets_file)
     codec = _codec(settings)
     # A producer that is broken for good ends the process as SIGTERM does; whoever supervises it starts another.
     with KafkaSink(kafka_bootstrap(settings), on_fatal=lambda: os.kill(os.getpid(), signal.SIGTERM)) as sink:
-        app = make_app(
-            profile,
-            secrets.channels,
-            privacy,
-            sink,
-            codec,
-            lambda: time.time_ns() // 1_000_000,
-            registry_routes(),
-        )
-        _serve(app, settings.http_host, settings.http_port)
+        _serve(gateway_app(settings, profile, secrets, sink, codec), settings.http_host, settings.http_port, tls)
 
 
 def start_worker(settings: Settings) -> None:

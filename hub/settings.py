@@ -1,10 +1,11 @@
 """Settings of every process, from `ZHISHU_*` environment variables: the only place that reads them."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEMO_PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "demo"
@@ -25,9 +26,18 @@ class Settings(BaseSettings):
     secrets: Path | None = Field(None, description="secrets file; empty: secrets.toml in the data folder")
     http_host: str = Field("127.0.0.1", description="address the gateway, the screen and /metrics listen on")
     http_port: int = Field(8080, description="port of the gateway")
+    tls_cert: Path | None = Field(None, description="PEM file with the chain of `zhishu gateway`; empty: plain HTTP")
+    tls_key: Path | None = Field(None, description="PEM file with the certificate's private key")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file with the authorities of client certificates (mTLS); empty: none is asked for"
+    )
+    proxies: str = Field(
+        "", description="addresses or networks of the proxies before the gateway, whose X-Forwarded-For is believed"
+    )
     screen_port: int = Field(8088, description="port of the screen")
     worker_port: int = Field(9101, description="port of the worker's /metrics and /health")
     sink_port: int = Field(9102, description="port of the sink's /metrics and /health")
+    reader_port: int = Field(9103, description="port of the reader's /metrics and /health")
     kafka_port: int = Field(9092, description="port of the embedded Kafka")
     kafka_flush_ms: int = Field(
         1000, description="how often the embedded Kafka forces records to the disk (power cuts)"
@@ -40,6 +50,18 @@ class Settings(BaseSettings):
         "batch", description="batch: whole chunks; kafka: Faust's own driver"
     )
 
+    @field_validator("proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for network in _split(value):
+            ip_network(network)  # its ValueError says what is wrong
+        return value
+
+    @property
+    def proxy_list(self) -> list[str]:
+        """`proxies`, one by one."""
+        return _split(self.proxies)
+
     @property
     def secrets_file(self) -> Path:
         """Where the secrets are."""
@@ -49,3 +71,7 @@ class Settings(BaseSettings):
         """Environment that gives a child process these same settings."""
         values = self.model_dump(mode="json", exclude_none=True)
         return {**os.environ, **{f"ZHISHU_{name.upper()}": str(value) for name, value in values.items()}}
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

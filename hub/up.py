@@ -98,6 +98,8 @@ class Hub:
             Part("sink", settings.sink_port, "ZHISHU_SINK_PORT"),
             Part("screen", settings.screen_port, "ZHISHU_SCREEN_PORT"),
         ]
+        if any(channel.source is not None for channel in self.profile.channels.values()):
+            self.parts.append(Part("reader", settings.reader_port, "ZHISHU_READER_PORT"))
 
     def __enter__(self) -> Self:
         try:
@@ -137,7 +139,7 @@ class Hub:
         if self._clickhouse:
             self._bi_url = embedded_clickhouse_url(self._clickhouse.port, "bi", self.secrets.clickhouse["bi"])
         initialise(self.settings, self.profile)
-        with self._console.status("Starting gateway, worker, sink and screen ..."):
+        with self._console.status(f"Starting {', '.join(part.role for part in self.parts)} ..."):
             for part in self.parts:
                 self._spawn(part)
             self._wait_until_healthy()
@@ -229,7 +231,7 @@ class Hub:
 
 def initialise(settings: Settings, profile: Profile) -> None:
     """`zhishu init`: creates missing topics, migrates ClickHouse and loads the profile's dimensions. Idempotent."""
-    ensure_topics(str(settings.kafka_bootstrap), all_topics(profile.feeds()))
+    ensure_topics(str(settings.kafka_bootstrap), all_topics(profile.feeds(), profile.assembled_feeds()))
     client = clickhouse_client(str(settings.clickhouse_url))
     try:
         migrate(client)
@@ -253,6 +255,7 @@ def private_settings(folder: Path, profile: Path) -> Settings:
         screen_port=free_port(),
         worker_port=free_port(),
         sink_port=free_port(),
+        reader_port=free_port(),
         kafka_port=free_port(),
         clickhouse_port=free_port(),
         instance="1",

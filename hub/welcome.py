@@ -15,6 +15,8 @@ from hub.reconcile import reconcile, sentences, under_way
 from hub.sample_year import ensure_sample, play_year
 from hub.settings import Settings
 from hub.up import Hub
+from schemas.codec import Codec
+from schemas.registry import open_registry
 from sinks.kpi import headline
 
 #: How long the last records may take from Kafka to ClickHouse once everything was sent.
@@ -26,7 +28,7 @@ def _addresses(hub: Hub) -> Table:
     table = Table.grid(padding=(0, 2))
     base = f"http://{settings.http_host}"
     table.add_row("Screen", f"{base}:{settings.screen_port}/")
-    table.add_row("Intake", f"{base}:{settings.http_port}/intake/<channel>   (docs/connectors)")
+    table.add_row("Intake", f"{base}:{settings.http_port}/intake/<channel>   (docs/feeds)")
     table.add_row("Schemas", f"{base}:{settings.http_port}/subjects")
     if hub.settings.clickhouse_url and "127.0.0.1" in hub.settings.clickhouse_url:
         table.add_row("BI", f"clickhousedb://bi:<password>@127.0.0.1:{settings.clickhouse_port}/bi")
@@ -74,9 +76,9 @@ def wait_until_counted(hub: Hub, console: Console) -> None:
     deadline = time.monotonic() + _DRAIN_S
     try:
         with console.status("Waiting until every record is decided and stored ..."):
-            while time.monotonic() < deadline and under_way(bootstrap, hub.profile.feeds()):
+            while time.monotonic() < deadline and under_way(bootstrap, hub.profile):
                 time.sleep(0.2)
-            account = reconcile(bootstrap, client, hub.profile.feeds())
+            account = reconcile(bootstrap, client, hub.profile, Codec(open_registry(hub.settings.registry_url)))
         if not account.good:
             raise CommandError("not everything was stored in time: " + "; ".join(sentences(account)))
         figures = headline(client, date(1970, 1, 1), date(2149, 1, 1))

@@ -18,10 +18,23 @@ ACCEPTED = Counter("zhishu_accepted_messages", "Messages acknowledged by Kafka a
 IGNORED = Counter(
     "zhishu_ignored_messages", "Messages that are no petition by rule (WeChat events, device heartbeats)", ["feed"]
 )
+WECHAT_EVENTS = Counter(
+    "zhishu_wechat_events", "Of the ignored messages WeChat's events and links, by a bounded word", ["feed", "event"]
+)
 REFUSED = Counter("zhishu_refused_messages", "Messages refused with a 4xx or 5xx", ["feed", "reason"])
 DEAD_LETTERED = Counter("zhishu_dead_lettered_messages", "Messages written to deadletter", ["feed", "stage", "reason"])
 LAST_ACCEPTED = Gauge("zhishu_last_accepted_timestamp_seconds", "When a feed's message was last accepted", ["feed"])
+LAST_READ = Gauge(
+    "zhishu_last_read_timestamp_seconds",
+    "When a pull channel's source last answered; of several devices the one that is silent longest",
+    ["channel"],
+)
 
+ASSEMBLED = Counter(
+    "zhishu_assembled_messages",
+    "Single messages that began a report (first), were added to one (further), or were known already (again)",
+    ["feed", "part"],
+)
 DECIDED = Counter("zhishu_decided_reports", "Reports decided by the worker", ["feed"])
 REPLAYED = Counter("zhishu_replayed_reports", "Reports that were the very same upstream message again", ["feed"])
 LINKED = Counter("zhishu_linked_reports", "Reports linked to a known matter", ["feed", "relation"])
@@ -58,12 +71,12 @@ BUILD = Gauge("zhishu_build_info", "1, labelled with the version and the process
 def expose(role: str, version: str, feeds: Iterable[str]) -> None:
     """Creates a process's counters at 0: `increase()` in a rule can't see the first value of a series that appears later."""
     BUILD.labels(version=version, role=role).set(1)
-    stage = {"gateway": "connector", "worker": "worker", "sink": "sink"}.get(role)
+    stage = {"gateway": "connector", "reader": "connector", "worker": "worker", "sink": "sink"}.get(role)
     for feed in feeds:
         if stage:
             for reason in REASON_CODES:
                 DEAD_LETTERED.labels(feed, stage, reason)
-        if role == "gateway":
+        if stage == "connector":
             for reason in REASON_CODES:
                 REFUSED.labels(feed, reason)
         if role == "worker":

@@ -11,6 +11,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from profiles.areas import Area, load_areas
 from profiles.channels import Auth, Channel, Crs, Protocol, assembled_feeds, load_channels
 from profiles.files import (
     ABOVE_0,
@@ -27,8 +28,9 @@ from profiles.files import (
     read_toml,
     several,
 )
+from profiles.gazetteer import PlaceName, load_gazetteer
 
-__all__ = ["Auth", "Channel", "Crs", "ProfileError", "Protocol"]
+__all__ = ["Area", "Auth", "Channel", "Crs", "PlaceName", "ProfileError", "Protocol"]
 
 LimitUnit = Literal["urgent_hour", "work_hour", "work_day", "natural_day"]
 Level = Literal["grid", "community", "street", "district"]
@@ -137,6 +139,8 @@ class Profile:
     responsibilities: tuple[Responsibility, ...]
     cameras: dict[str, Camera]
     calendar: dict[date, bool]
+    areas: tuple[Area, ...] = ()
+    gazetteer: tuple[PlaceName, ...] = ()
 
     def feeds(self) -> list[str]:
         """Feeds of the declared channels, sorted."""
@@ -297,6 +301,7 @@ def load_profile(folder: Path) -> Profile:
     matters = _matters(folder / "matters.csv")
     agencies = _agencies(folder / "agencies.csv")
     communities = _communities(folder / "places.csv")
+    streets = {code: community.street_code for code, community in communities.items()}
     try:
         return Profile(
             folder=folder,
@@ -321,6 +326,8 @@ def load_profile(folder: Path) -> Profile:
             responsibilities=_responsibilities(folder / "responsibility.csv", matters, agencies),
             cameras=_cameras(folder / "cameras.csv", communities),
             calendar=_calendar(folder / "calendar.csv"),
+            areas=load_areas(folder / "areas.geojson", streets),
+            gazetteer=load_gazetteer(folder / "gazetteer.csv", streets),
         )
     except KeyError as error:
         raise ProfileError(f"profile.toml: add the key {error.args[0]}") from None

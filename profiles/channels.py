@@ -1,11 +1,12 @@
 """channels.toml: who publishes, in which protocol, how it proves itself, and how its own objects are read."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from profiles.files import ABOVE_0, ProfileError, Range, in_range, read_toml
+from profiles.sources import OPEN311_MAPPING, Open311Source, Source, read_source
 
 Protocol = Literal[
     "hotline12345",
@@ -30,6 +31,8 @@ _OWN_AUTH: Final[dict[str, Auth]] = {"wechat": "wechat", "open311": "api_key"}
 #: Protocols of which several messages of one person within minutes make one report.
 _ASSEMBLED: Final = frozenset(("wechat",))
 _ASSEMBLE_MINUTES: Final = 10.0
+_DEFAULT_BODY_BYTES: Final = 8 * 1024 * 1024
+_DEFAULT_RECORDS: Final = 10_000
 _BODY_BYTES: Final = Range("a whole number from 1 to 67108864", lambda x: 1 <= x <= 64 * 1024 * 1024 and x == int(x))
 _RECORDS: Final = Range("a whole number from 1 to 10000", lambda x: 1 <= x <= 10_000 and x == int(x))
 _MINUTES: Final = Range("between 0 and 1440", lambda x: 0 <= x <= 1440)
@@ -48,7 +51,8 @@ class Channel:
     auth: how it proves who it is. messages_per_s, burst: what one gateway process takes of it in the long run and at once;
     None: no limit. assemble_minutes: messages of one person no farther apart make one report; 0: each is one.
     `mapping` (target field -> path or expression in the source's object), `constants` and `codes` (target field -> the
-    source's word -> ours) bring a source's own objects into the canonical shape. `source`: where a pull feed is read from.
+    source's word -> ours) bring a source's own objects into the canonical shape. `source`: where a pull feed is read from;
+    None: it is pushed.
     """
 
     id: str
@@ -56,17 +60,17 @@ class Channel:
     protocol: Protocol
     name: str
     crs: Crs
-    table: str
-    max_body_bytes: int
-    max_records: int
-    auth: Auth
-    messages_per_s: float | None
-    burst: int
-    assemble_minutes: float
-    mapping: dict[str, str]
-    constants: dict[str, str]
-    codes: dict[str, dict[str, str]]
-    source: dict[str, Any]
+    table: str = ""
+    max_body_bytes: int = _DEFAULT_BODY_BYTES
+    max_records: int = _DEFAULT_RECORDS
+    auth: Auth = "hmac"
+    messages_per_s: float | None = None
+    burst: int = _DEFAULT_RECORDS
+    assemble_minutes: float = 0.0
+    mapping: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    source: Source | None = None
 
 
 def assembled_feeds(channels: Iterable[Channel]) -> set[str]:
@@ -83,7 +87,20 @@ def load_channels(path: Path) -> dict[str, Channel]:
         if channel.id in channels:
             raise ProfileError(f"{where}: the id {channel.id} is taken already")
         channels[channel.id] = channel
+    _check_direct(path, channels.values())
     return channels
+
+
+def _check_direct(path: Path, channels: Iterable[Channel]) -> None:
+    """Who may write a topic may write anything in it: a source with Kafka has its own, or it could speak for others."""
+    of_feed: dict[str, list[Channel]] = {}
+    for channel in channels:
+        of_feed.setdefault(channel.feed, []).append(channel)
+    for feed, found in of_feed.items():
+        if len(found) > 1 and any(channel.protocol == "kafka" for channel in found):
+            raise ProfileError(
+                f"{path.name}: the feed {feed} has a channel of protocol kafka and others; give it its own"
+            )
 
 
 def _channel(path: Path, where: str, entry: dict[str, Any]) -> Channel:
@@ -98,9 +115,14 @@ def _channel(path: Path, where: str, entry: dict[str, Any]) -> Channel:
         raise ProfileError(f"{where}: auth {auth} does not go with the protocol {protocol}; leave it out")
     if not entry.get("id") or not entry.get("feed"):
         raise ProfileError(f"{where}: id and feed must be given")
-    mapping = read_toml(path.with_name(entry["mapping_file"])) if "mapping_file" in entry else entry
+    max_records = int(in_range(where, "max_records", entry.get("max_records", _DEFAULT_RECORDS), _RECORDS))
+    given = entry.get("source")
+    source = None if given is None else read_source(f"{where} ({entry['id']})", given, protocol, max_records)
+    if "mapping_file" in entry:
+        mapping = read_toml(path.with_name(entry["mapping_file"]))
+    else:
+        mapping = read_toml(OPEN311_MAPPING) if isinstance(source, Open311Source) and "mapping" not in entry else entry
     per_second = entry.get("messages_per_s")
-    max_records = int(in_range(where, "max_records", entry.get("max_records", 10_000), _RECORDS))
     minutes = entry.get("assemble_minutes", _ASSEMBLE_MINUTES if protocol in _ASSEMBLED else 0)
     if minutes and protocol not in _ASSEMBLED:
         raise ProfileError(f"{where}: assemble_minutes is for {', '.join(_ASSEMBLED)} only; leave it out")
@@ -112,7 +134,7 @@ def _channel(path: Path, where: str, entry: dict[str, Any]) -> Channel:
         crs=entry["crs"],
         table=entry.get("table", ""),
         max_body_bytes=int(
-            in_range(where, "max_body_bytes", entry.get("max_body_bytes", 8 * 1024 * 1024), _BODY_BYTES)
+            in_range(where, "max_body_bytes", entry.get("max_body_bytes", _DEFAULT_BODY_BYTES), _BODY_BYTES)
         ),
         max_records=max_records,
         auth=auth,
@@ -122,5 +144,5 @@ def _channel(path: Path, where: str, entry: dict[str, Any]) -> Channel:
         mapping=dict(mapping.get("mapping", {})),
         constants=dict(mapping.get("constants", {})),
         codes={target: dict(words) for target, words in mapping.get("codes", {}).items()},
-        source=dict(entry.get("source", {})),
+        source=source,
     )

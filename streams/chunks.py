@@ -1,8 +1,9 @@
 """One chunk of an intake topic-partition: decode, check, decide, encode. No I/O."""
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -10,11 +11,11 @@ from typing import Any, Final, Protocol
 import fastavro
 
 from monitoring import metrics
-from profiles import Profile
+from profiles import Channel, Profile
 from schemas import topics
 from schemas.codec import Codec, DecodeError, parse
-from schemas.ids import digest_id
-from schemas.reasons import ReasonCode
+from schemas.ids import digest_id, report_id
+from schemas.personal import has_personal
 from schemas.records import DeadLetter, Report, RoutedReport
 from schemas.registry import schema
 from streams.decide import Decider, Origin
@@ -25,6 +26,12 @@ _HEADER_BYTES: Final = 5
 #: Years 2000 to 2100, milliseconds.
 _FIRST_TIME: Final = 946_684_800_000
 _LAST_TIME: Final = 4_133_980_800_000
+_DAY_MS: Final = 24 * 3600 * 1000
+#: Protocol of the channels whose sources write their topic themselves: no connector of ours has masked what they say.
+_DIRECT: Final = "kafka"
+_HASH: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+#: Nonce and tag of a seal that holds nothing.
+_SEAL_BYTES: Final = 12 + 16
 
 #: A Kafka key and value.
 Message = tuple[bytes, bytes]
@@ -33,17 +40,26 @@ Message = tuple[bytes, bytes]
 class Record(Protocol):
     """What is used of a Kafka record; `timestamp` is the broker's, milliseconds."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass
 class Outputs:
-    """What a chunk leads to. `routed` is in offset order; `counts` holds (metric, label values) with how often."""
+    """What a chunk leads to, in offset order; `counts` holds (metric, label values) with how often.
 
+    `reports`: what messages were assembled into, for their feed's intake topic.
+    """
+
+    reports: list[Message] = field(default_factory=list)
     routed: list[Message] = field(default_factory=list)
     alerts: list[Message] = field(default_factory=list)
     dead_letters: list[Message] = field(default_factory=list)
@@ -81,13 +97,23 @@ class RoutedEncoder:
         return out.getvalue()
 
 
-def check(report: Report, feed: str) -> None:
-    """What the contract demands beyond its schema; raises DecodeError, whose text names the field, never its value."""
+def check(report: Report, feed: str, channel: Channel | None) -> None:
+    """What the contract demands beyond its schema; raises DecodeError, whose text names the field, never its value.
+
+    `channel`: the profile's entry for the report's channel.
+    """
     if report["feed"] != feed:
         raise DecodeError("bad_record", f"field feed differs from the topic's feed {feed}: write it to its own topic")
     for name in ("report_id", "channel", "upstream_id", "content_hash", "place_key"):
         if not report[name]:
             raise DecodeError("bad_record", f"field {name} is empty: the connector must fill it")
+    if channel is None or channel.feed != feed:
+        raise DecodeError("unknown_channel", f"field channel: channels.toml has none of this id for the feed {feed}")
+    if report["report_id"] != report_id(feed, report["channel"], report["upstream_id"]):
+        raise DecodeError(
+            "bad_record",
+            "field report_id is not the one of feed, channel and upstream_id: make it as schemas/report says",
+        )
     for name in ("reported_at", "received_at"):
         if not _FIRST_TIME <= report[name] < _LAST_TIME:  # type: ignore[literal-required]
             raise DecodeError(
@@ -98,6 +124,75 @@ def check(report: Report, feed: str) -> None:
         raise DecodeError("bad_location", "only one of the fields lon and lat is given: give both or none")
     if lon is not None and lat is not None and not (math.fabs(lon) <= 180 and math.fabs(lat) <= 90):
         raise DecodeError("bad_location", "fields lon and lat are no degrees of WGS-84")
+    if channel.protocol == _DIRECT:
+        check_direct(report)
+
+
+def check_direct(report: Report) -> None:
+    """What a connector would have seen to in a record that a source wrote itself; raises DecodeError as `check` does."""
+    if report["reported_at"] > report["received_at"] + _DAY_MS:
+        raise DecodeError("bad_time", "field reported_at lies more than 24 h after received_at: check the clock")
+    if report["part_ids"]:
+        raise DecodeError("bad_record", "field part_ids: only the hub assembles reports; leave it empty")
+    key = report["reporter_key"]
+    if key is not None and key != report["device_id"] and not _HASH.fullmatch(key):
+        raise DecodeError("unmasked", "field reporter_key is no keyed hash of 32 hex digits: never the number itself")
+    if report["sealed"] is not None and (not report["sealed_key_id"] or len(report["sealed"]) < _SEAL_BYTES):
+        raise DecodeError("unmasked", "field sealed is no sealed original with its key id: leave it out, or seal it")
+    for name, text in _texts(report):
+        if has_personal(text):
+            raise DecodeError("unmasked", f"field {name} holds readable personal data: mask it before it is sent")
+
+
+def _texts(report: Report) -> Iterator[tuple[str, str]]:
+    """Every text that people write and read, with its field's name; numbers and codes are left out: a long one is no phone."""
+    for name in ("place_key", "via", "title", "content", "reporter_mask", "address"):
+        yield name, report[name] or ""
+    for name in ("category_path", "attachments"):
+        for text in report[name]:  # type: ignore[literal-required]
+            yield name, text
+    for key, text in report["extra"].items():
+        yield "extra", key
+        yield "extra", text
+
+
+class RecordReader:
+    """Reads the reports of intake and message topics, by the rules of a profile."""
+
+    def __init__(self, profile: Profile, codec: Codec) -> None:
+        """Prepare nothing."""
+        self._channels = profile.channels
+        self._codec = codec
+
+    def report(self, feed: str, record: Record) -> tuple[Report, bytes]:
+        """The report of a record, and its bytes; raises DecodeError when it breaks the contract."""
+        value = record.value or b""
+        if len(value) > topics.MAX_RECORD_BYTES:
+            raise DecodeError("too_large", f"the record is larger than {topics.MAX_RECORD_BYTES} bytes")
+        report = self._codec.report(value)
+        check(report, feed, self._channels.get(report["channel"]))
+        return report, value
+
+    def dead_letter(self, feed: str, topic: str, partition: int, record: Record, error: DecodeError) -> Message:
+        """The letter that keeps such a record's own bytes."""
+        letter: DeadLetter = {
+            "dead_letter_id": digest_id(STAGE, topic, str(partition), str(record.offset)),
+            "stage": STAGE,
+            "feed": feed,
+            "channel": None,
+            "origin_topic": topic,
+            "origin_partition": partition,
+            "origin_offset": record.offset,
+            "reason_code": error.code,
+            "reason": str(error),
+            "failed_at": record.timestamp,
+            "key": record.key,
+            "content_type": None,
+            "original": record.value or b"",
+            "sealed_key_id": None,
+            "replay_count": topics.replay_count(record.headers),
+        }
+        return topic.encode(), self._codec.encode("dead_letter", letter)
 
 
 class ChunkDecider:
@@ -106,6 +201,7 @@ class ChunkDecider:
     def __init__(self, profile: Profile, codec: Codec) -> None:
         """Prepare the rules and the encoders."""
         self._codec = codec
+        self._reader = RecordReader(profile, codec)
         self._decider = Decider(profile)
         self._encoder = RoutedEncoder(codec)
 
@@ -120,14 +216,10 @@ class ChunkDecider:
         for record in records:
             if state.has_decided(topic, record.offset):
                 continue
-            value = record.value or b""
             try:
-                if len(value) > topics.MAX_RECORD_BYTES:
-                    raise DecodeError("too_large", f"the record is larger than {topics.MAX_RECORD_BYTES} bytes")
-                report = self._codec.report(value)
-                check(report, feed)
+                report, value = self._reader.report(feed, record)
             except DecodeError as error:
-                out.dead_letters.append(self._dead_letter(feed, topic, partition, record, error.code, str(error)))
+                out.dead_letters.append(self._reader.dead_letter(feed, topic, partition, record, error))
                 counts[metrics.DEAD_LETTERED, (feed, STAGE, error.code)] += 1
                 continue
             decision = self._decider.decide(state, report, Origin(topic, partition, record.offset))
@@ -149,25 +241,3 @@ class ChunkDecider:
                 out.alerts.append((alert["subject"].encode(), self._codec.encode("alert", alert)))
                 counts[metrics.ALERTED, (alert["rule"],)] += 1
         return out
-
-    def _dead_letter(
-        self, feed: str, topic: str, partition: int, record: Record, code: ReasonCode, reason: str
-    ) -> Message:
-        letter: DeadLetter = {
-            "dead_letter_id": digest_id(STAGE, topic, str(partition), str(record.offset)),
-            "stage": STAGE,
-            "feed": feed,
-            "channel": None,
-            "origin_topic": topic,
-            "origin_partition": partition,
-            "origin_offset": record.offset,
-            "reason_code": code,
-            "reason": reason,
-            "failed_at": record.timestamp,
-            "key": record.key,
-            "content_type": None,
-            "original": record.value or b"",
-            "sealed_key_id": None,
-            "replay_count": topics.replay_count(record.headers),
-        }
-        return topic.encode(), self._codec.encode("dead_letter", letter)

@@ -1,4 +1,4 @@
-"""Thin I/O around the decision log: reading it back, and writing what a chunk led to."""
+"""Thin I/O around the logs that states are folded from: reading them back, and writing what a chunk led to."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -6,8 +6,6 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from schemas import topics
-from schemas.codec import Codec
-from schemas.records import RoutedReport
 from streams.chunks import Message, Outputs
 from streams.process import WorkerError, client_logger
 
@@ -22,18 +20,19 @@ class DeliveryError(WorkerError):
 
 
 class LogReader:
-    """Reads partitions of `routed` up to their present end."""
+    """Reads partitions of a topic that a state is the fold of."""
 
-    def __init__(self, bootstrap: str, codec: Codec) -> None:
+    def __init__(self, bootstrap: str) -> None:
         """`bootstrap`: host:port of brokers, comma between them."""
         self._bootstrap = bootstrap
-        self._codec = codec
 
-    def read(self, begin: Mapping[int, int], fold: Callable[[int, RoutedReport], None]) -> dict[int, int]:
-        """Give `fold` every record of each partition from its `begin` offset on; return the offsets of the ends.
+    def read(
+        self, topic: str, begin: Mapping[int, int], fold: Callable[[int, Any], None], before: int | None = None
+    ) -> dict[int, int]:
+        """Give `fold` every message of each partition from its `begin` offset on; return the offsets where it ended.
 
-        Waits while the broker is away. Raises DecodeError for a record that is no RoutedReport: only workers may write
-        to the log, so a foreign record there is an error that a person must look at.
+        It ends at the present end of a partition, or `before` an offset. Waits while the broker is away; what `fold` raises
+        goes through.
         """
         consumer = Consumer(
             {
@@ -49,13 +48,15 @@ class LogReader:
         )
         ends: dict[int, int] = {}
         try:
-            consumer.assign([TopicPartition(topics.ROUTED, p, o or OFFSET_BEGINNING) for p, o in begin.items()])
+            consumer.assign([TopicPartition(topic, p, o or OFFSET_BEGINNING) for p, o in begin.items()])
             while len(ends) < len(begin):
                 for message in consumer.consume(_BATCH, _POLL_S):
                     error, partition, offset = message.error(), message.partition() or 0, message.offset() or 0
                     if error is None:
+                        if before is not None and offset >= before:
+                            ends.setdefault(partition, before)
                         if partition not in ends:
-                            fold(partition, self._codec.routed_report(message.value() or b""))
+                            fold(partition, message)
                     elif error.code() == KafkaError._PARTITION_EOF:
                         ends.setdefault(partition, offset)
                     elif error.fatal() or not (error.retriable() or error.code() in _BROKER_AWAY):
@@ -108,6 +109,14 @@ class Writer:
             self._send(topics.DEADLETTER, outputs.dead_letters)
         offsets = self._send(topics.ROUTED, outputs.routed, partition)
         return range(min(offsets, default=0), max(offsets, default=-1) + 1)
+
+    def pass_on(self, topic: str, outputs: Outputs) -> None:
+        """Return when Kafka has acknowledged the assembled reports, which go to this intake topic by their keys.
+
+        Raises DeliveryError.
+        """
+        self._send(topics.DEADLETTER, outputs.dead_letters)
+        self._send(topic, outputs.reports)
 
     def _send(self, topic: str, messages: list[Message], partition: int = -1) -> list[int]:
         """Produce and wait for every acknowledgement."""

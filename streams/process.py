@@ -61,10 +61,10 @@ class LagGauges:
         """A chunk is done; what follows it is about as old as its last record (broker time, milliseconds)."""
         self._since[topic, partition] = timestamp / 1000
 
-    def observe(self, intake: Iterable[str], consumer: Any) -> None:
+    def observe(self, topics: Iterable[str], consumer: Any) -> None:
         """Set the gauges from the consumer's offsets."""
-        records = dict.fromkeys(intake, 0)
-        oldest = dict.fromkeys(intake, 0.0)
+        records = dict.fromkeys(topics, 0)
+        oldest = dict.fromkeys(topics, 0.0)
         now = time.time()
         for tp in consumer.assignment():
             behind = (consumer.highwater(tp) or 0) - (consumer._committed_offset[tp] or 0)

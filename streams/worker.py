@@ -1,8 +1,10 @@
 """The Faust app: takes chunks of the intake topics, has them decided, writes the outcomes, then acknowledges.
 
     intake.<feed> --transport--> chunk --ChunkDecider--> outputs --Writer--> routed, alerts, deadletter --> ack --> commit
+    messages.<feed> --transport--> chunk --Assembler--> outputs --Writer--> intake.<feed>, deadletter --> ack --> commit
 
-State is the fold of `routed` (docs/decisions/0009). Any error that is not a bad record ends the process before anything
+State is the fold of `routed` (docs/decisions/0009), and of `messages.<feed>` where single messages are assembled into reports
+(docs/decisions/0016). Any error that is not a bad record ends the process before anything
 is acknowledged; the next start decides the same records again and gets the same answers.
 """
 
@@ -24,6 +26,7 @@ from profiles import Profile
 from schemas import topics
 from schemas.codec import Codec
 from streams import transport
+from streams.assembly import Assembler, Sessions
 from streams.chunks import ChunkDecider, Record
 from streams.decisionlog import LogReader, Writer
 from streams.process import LagGauges, WorkerError, client_logger, die, logger, quieten, serve_metrics
@@ -62,15 +65,30 @@ class WorkerConfig:
         """Intake topics of the profile."""
         return [topics.intake_topic(feed) for feed in self.profile.feeds()]
 
+    @property
+    def messages(self) -> dict[str, str]:
+        """Topics of single messages, with their feeds; none where no channel assembles."""
+        return {topics.messages_topic(feed): feed for feed in self.profile.assembled_feeds()}
+
+    @property
+    def consumed(self) -> list[str]:
+        """All topics a worker takes chunks of."""
+        return [*self.intake, *self.messages]
+
 
 class _Taken(NamedTuple):
-    """A record that came as one Faust event."""
+    """A record that came by itself, and not in a chunk."""
 
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def of(cls, message: Any) -> "_Taken":
+        """A message of the plain client, which only the fold sees."""
+        return cls(message.offset(), message.timestamp()[1], message.key(), message.value(), ())
 
 
 def _pairs(headers: Any) -> tuple[tuple[str, bytes], ...]:
@@ -86,16 +104,28 @@ class _Ledger:
     end: int = 0
 
 
+@dataclass
+class _Fold:
+    """Sessions of one partition of single messages, and the offset up to which they hold it."""
+
+    sessions: Sessions = field(default_factory=Sessions)
+    end: int = 0
+
+
 class Engine:
     """Decides chunks and keeps the state of the partition numbers this process has. `handle` runs in one thread."""
 
     def __init__(self, config: WorkerConfig) -> None:
         """Prepare rules and producer."""
-        self._intake = frozenset(config.intake)
+        self._consumed = frozenset(config.consumed)
+        self._messages = config.messages
+        self._codec = config.codec
         self._decider = ChunkDecider(config.profile, config.codec)
-        self._reader = LogReader(config.bootstrap, config.codec)
+        self._assembler = Assembler(config.profile, config.codec)
+        self._reader = LogReader(config.bootstrap)
         self._writer = Writer(config.bootstrap, config.linger_ms)
         self._ledgers: dict[int, _Ledger] = {}
+        self._folds: dict[tuple[str, int], _Fold] = {}
         self._stale: set[int] = set()
         self.assigned: frozenset[int] | None = None
 
@@ -103,25 +133,29 @@ class Engine:
         """Take over these (topic, partition) pairs after a rebalance.
 
         The state of other numbers is dropped; that of a number held before is brought up to the log's end before it is
-        used, since another worker may have had the partition in between. Raises WorkerError when not all intake topics
-        of a number are here.
+        used, since another worker may have had the partition in between. Raises WorkerError when not all topics of a number
+        are here.
         """
         topics_of: dict[int, set[str]] = {}
         for topic, number in partitions:
             topics_of.setdefault(number, set()).add(topic)
-        torn = sorted(number for number, found in topics_of.items() if found != self._intake)
+        torn = sorted(number for number, found in topics_of.items() if found != self._consumed)
         if torn:
             raise WorkerError(
-                f"partition numbers {torn} were assigned without some of their intake topics: every worker of the group "
-                "must run with the same profile, and all intake topics must have the same number of partitions"
+                f"partition numbers {torn} were assigned without some of their topics: every worker of the group must run "
+                "with the same profile, and all topics intake.* and messages.* must have the same number of partitions"
             )
         self.assigned = frozenset(topics_of)
         self._ledgers = {number: ledger for number, ledger in self._ledgers.items() if number in topics_of}
+        self._folds = {key: fold for key, fold in self._folds.items() if key[1] in topics_of}
         self._stale = set(topics_of)
         self._count_state()
 
     def handle(self, topic: str, partition: int, records: Sequence[Record]) -> bool:
-        """Decide on a chunk; True when all its outputs are acknowledged, False when the partition was taken away."""
+        """Decide on a chunk, or assemble it; True when all its outputs are acknowledged, False when the partition was taken
+        away."""
+        if topic in self._messages:
+            return self._assemble(topic, partition, records)
         stale = self._stale
         if stale:
             self._catch_up(frozenset(stale))
@@ -143,11 +177,38 @@ class Engine:
         self._count_state()
         return True
 
+    def _assemble(self, topic: str, partition: int, records: Sequence[Record]) -> bool:
+        """Add the messages of a chunk to their reports, after those before it that this process has not seen.
+
+        What comes again was passed on before. Another worker that still believes it has the partition passes on the very
+        same: nothing depends on who does.
+        """
+        turn, feed = self._stale, self._messages[topic]
+        fold = self._folds.setdefault((topic, partition), _Fold())
+        if fold.end < records[0].offset:
+            take = self._assembler.fold(fold.sessions, feed)
+            self._reader.read(topic, {partition: fold.end}, lambda _, m: take(_Taken.of(m)), records[0].offset)
+            fold.end = records[0].offset
+        # A rebalance during a long reading leaves this chunk to whoever has the partition now.
+        if turn is not self._stale or partition not in (self.assigned or ()):
+            return False
+        fresh = [record for record in records if record.offset >= fold.end]
+        outputs = self._assembler.run(fold.sessions, feed, topic, partition, fresh)
+        self._writer.pass_on(topics.intake_topic(feed), outputs)
+        fold.end = max(fold.end, records[-1].offset + 1)
+        outputs.count()
+        return True
+
     def _catch_up(self, numbers: frozenset[int]) -> None:
         ledgers = {number: self._ledgers.get(number) or _Ledger() for number in numbers}
         begun = time.monotonic()
         begin = {number: ledger.end for number, ledger in ledgers.items()}
-        ends = self._reader.read(begin, lambda number, routed: ledgers[number].state.apply(routed))
+
+        def apply(number: int, message: Any) -> None:
+            """Only workers may write to the log: a foreign record there is an error that a person must look at."""
+            ledgers[number].state.apply(self._codec.routed_report(message.value() or b""))
+
+        ends = self._reader.read(topics.ROUTED, begin, apply)
         for number, end in ends.items():
             ledgers[number].end = end
         self._ledgers.update(ledgers)
@@ -217,7 +278,7 @@ def make_app(config: WorkerConfig, engine: Engine | None = None) -> faust.App:
     thread = ThreadPoolExecutor(1, "decide")
     lag = LagGauges()
 
-    @app.agent(app.topic(*config.intake, schema=_AsIs()))
+    @app.agent(app.topic(*config.consumed, schema=_AsIs()))
     async def decide(stream: Any) -> None:
         loop = asyncio.get_running_loop()
         try:
@@ -241,19 +302,19 @@ def make_app(config: WorkerConfig, engine: Engine | None = None) -> faust.App:
     async def observe() -> None:
         if app.consumer.crashed:
             die(app.consumer.crash_reason or WorkerError("the consumer ended"))
-        lag.observe(config.intake, app.consumer)
+        lag.observe(config.consumed, app.consumer)
 
     return app
 
 
 def check_topics(config: WorkerConfig) -> None:
-    """Raise WorkerError unless all topics exist and intake and `routed` have one number of partitions."""
+    """Raise WorkerError unless all topics exist and those consumed and `routed` have one number of partitions."""
     client = AdminClient({"bootstrap.servers": config.bootstrap, "log.connection.close": False}, logger=client_logger)
     try:
         found = {name: len(t.partitions) for name, t in client.list_topics(timeout=_LIST_TIMEOUT_S).topics.items()}
     except KafkaException as error:
         raise WorkerError(f"no Kafka broker answers at {config.bootstrap}: start it, or correct the address") from error
-    together = [*config.intake, topics.ROUTED]
+    together = [*config.consumed, topics.ROUTED]
     missing = [name for name in (*together, topics.ALERTS, topics.DEADLETTER) if not found.get(name)]
     if missing:
         raise WorkerError(f"topics {', '.join(missing)} are missing: create them before the worker starts")

@@ -19,7 +19,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 TEXT = COMPOSE.read_text(encoding="utf-8")
 BODY: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = BODY["services"]
-HUB = ("init", "gateway", "worker", "sink", "screen")
+HUB = ("init", "gateway", "reader", "worker", "sink", "screen")
 #: Runs and ends.
 ONE_SHOT = {"init"}
 KNOWN_SETTINGS = {f"ZHISHU_{field.upper()}" for field in Settings.model_fields}
@@ -179,6 +179,7 @@ def test_a_process_of_the_hub_gets_only_settings_that_exist(name: str) -> None:
     ("name", "setting"),
     [
         ("gateway", "ZHISHU_HTTP_PORT"),
+        ("reader", "ZHISHU_READER_PORT"),
         ("worker", "ZHISHU_WORKER_PORT"),
         ("sink", "ZHISHU_SINK_PORT"),
         ("screen", "ZHISHU_SCREEN_PORT"),
@@ -206,10 +207,17 @@ def test_every_replica_has_a_name_of_its_own_in_its_group(name: str) -> None:
     assert "ZHISHU_INSTANCE" in KNOWN_SETTINGS
 
 
-def test_only_the_gateway_is_given_the_keys() -> None:
-    assert [name for name in HUB if "secrets" in SERVICES[name]] == ["gateway"]
-    (secret,) = SERVICES["gateway"]["secrets"]
-    assert environment("gateway")["ZHISHU_SECRETS"] == f"/run/secrets/{secret['target']}"
+def test_only_the_gateway_and_the_reader_are_given_the_keys() -> None:
+    given = [name for name in HUB if "secrets" in SERVICES[name]]
+    assert given == ["gateway", "reader"]
+    for name in given:
+        (secret,) = SERVICES[name]["secrets"]
+        assert environment(name)["ZHISHU_SECRETS"] == f"/run/secrets/{secret['target']}"
+
+
+def test_how_far_each_source_was_read_outlives_the_container() -> None:
+    assert "reader:/data" in SERVICES["reader"]["volumes"]
+    assert not any(mount.startswith("/data") for mount in SERVICES["reader"]["tmpfs"])
 
 
 def test_an_acknowledged_message_is_on_two_brokers_and_on_disk() -> None:
@@ -260,8 +268,8 @@ def test_the_image_gets_every_package_and_nothing_secret() -> None:
 def test_only_init_and_sink_get_clickhouses_writing_user_and_the_screen_reads_as_bi() -> None:
     urls = {
         name: str(SERVICES[name]["environment"].get("ZHISHU_CLICKHOUSE_URL", ""))
-        for name in ("init", "gateway", "worker", "sink", "screen")
+        for name in HUB
     }
     assert {name for name, found in urls.items() if found.startswith("http://hub:")} == {"init", "sink"}
     assert urls["screen"].startswith("http://bi:")
-    assert urls["gateway"] == urls["worker"] == ""
+    assert urls["gateway"] == urls["reader"] == urls["worker"] == ""

@@ -27,7 +27,9 @@ from profiles.sample.plan import DAY, UTC_OFFSET, Planned, Planner, local_second
 from profiles.sample.texts import FEEDS, load_texts
 from profiles.sample.wire import Wire, cdata
 
-GENERATOR_VERSION: Final = "1"
+GENERATOR_VERSION: Final = "2"
+#: Protocols of the cameras, and how their files end.
+_VIDEO: Final = {"hikvision": "xml", "aibox": "ndjson"}
 FULL_YEAR: Final = 26_700
 PHONE_PREFIX: Final = "15400"
 TRUTH_COLUMNS: Final = (
@@ -97,7 +99,7 @@ def _channels(profile: Profile) -> dict[str, Channel]:
     found: dict[str, Channel] = {}
     for channel in profile.channels.values():
         found.setdefault(channel.protocol, channel)
-    if missing := [name for name in (*FEEDS, "video") if name not in found]:
+    if missing := [name for name in (*FEEDS, *_VIDEO) if name not in found]:
         raise ProfileError(f"channels.toml: the sample needs a channel for each of {', '.join(missing)}")
     return found
 
@@ -152,13 +154,8 @@ def write_sample(
     files = _Files(folder)
     writer = _Writer(files, manifest, seed)
     lives, wire = Lives(profile, Draw(seed + 1)), Wire(profile, texts, Draw(seed + 2))
-    _alarms(
-        Alarms(profile, channels["video"], planner.calendar, Draw(seed + 3)),
-        channels["video"],
-        writer,
-        manifest,
-        reports,
-    )
+    alarms = Alarms(profile, [channels[protocol] for protocol in _VIDEO], planner.calendar, Draw(seed + 3))
+    _alarms(alarms, channels, writer, manifest, reports)
     _events(writer, wire, channels["wechat"], manifest, Draw(seed + 5), year, reports)
     again = set(Draw(seed + 6).shuffled(range(reports))[: max(3, reports // 650)])
     with (folder / "truth.csv").open("w", encoding="utf-8", newline="\n") as truth:
@@ -206,12 +203,12 @@ def _steps(
         manifest.steps[channel.id] = manifest.steps.get(channel.id, 0) + 1
 
 
-def _alarms(alarms: Alarms, channel: Channel, writer: _Writer, manifest: Manifest, reports: int) -> None:
+def _alarms(alarms: Alarms, channels: dict[str, Channel], writer: _Writer, manifest: Manifest, reports: int) -> None:
     episodes = set()
     for line in alarms.lines(reports / FULL_YEAR):
         copies = writer.twice("alarm", 0.002) if line.kind == "alarm" else 1
         for _ in range(copies):
-            writer.later(line.at, f"{channel.id}.{line.suffix}", line.data)
+            writer.later(line.at, f"{channels[line.protocol].id}.{_VIDEO[line.protocol]}", line.data)
         if line.kind == "alarm":
             manifest.alarms += 1
             episodes.add(line.episode)

@@ -4,6 +4,7 @@ Cameras with an even place in the register send Hikvision XML, the others the JS
 every second or few while it lasts (an episode). Two episodes of one camera are more than 20 minutes apart.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
@@ -17,6 +18,8 @@ from profiles.sample.plan import DAY, HOUR, UTC_OFFSET, Calendar, local_seconds
 
 _NAMESPACES: Final = ("http://www.isapi.org/ver20/XMLSchema", "http://www.hikvision.com/ver20/XMLSchema")
 _QUIET: Final = 20 * 60
+#: Alarms that tell no kind of matter.
+_NO_MATTER: Final = frozenset(("abandonedObject", "fielddetection", "linedetection"))
 
 
 @dataclass(slots=True)
@@ -24,7 +27,7 @@ class AlarmLine:
     """A line of the video files; `at` is local seconds."""
 
     at: int
-    suffix: Literal["xml", "ndjson"]
+    protocol: Literal["hikvision", "aibox"]
     kind: Literal["alarm", "heartbeat"]
     episode: int
     data: bytes
@@ -60,14 +63,16 @@ def _box(camera: str, at: int, event: str, confidence: float, variant: int) -> b
 
 
 class Alarms:
-    """Draws the year's alarm lines for a profile whose video channel maps the event types used."""
+    """Draws the year's alarm lines for a profile both of whose channels map the event types used.
 
-    def __init__(self, profile: Profile, channel: Channel, calendar: Calendar, draw: Draw) -> None:
+    Those are the types that tell a kind of matter, and a few that do not, for the manual queue. Cameras are those with a
+    number of their own: others are known by the address of a device.
+    """
+
+    def __init__(self, profile: Profile, channels: Iterable[Channel], calendar: Calendar, draw: Draw) -> None:
         self._draw, self._calendar = draw, calendar
-        self._cameras: list[Camera] = list(profile.cameras.values())
-        self._types = {
-            code for (city, table, _, code) in profile.kinds if (city, table) == (profile.city, channel.table)
-        }
+        self._cameras: list[Camera] = [camera for camera in profile.cameras.values() if camera.device_id.isdigit()]
+        self._types = set.intersection(*(_types(profile, channel.table) for channel in channels))
         self._until = [0] * len(self._cameras)
         self._lines: list[AlarmLine] = []
         self._episodes = 0
@@ -126,10 +131,10 @@ class Alarms:
             if index % 2 == 0:
                 device = "" if stranger else camera
                 data = _hikvision(device, _mac(index), at, event, "active", number, index // 2)
-                self._lines.append(AlarmLine(at, "xml", "alarm", self._episodes, data))
+                self._lines.append(AlarmLine(at, "hikvision", "alarm", self._episodes, data))
             else:
                 data = _box(camera, at, event, draw.between(40, 99) / 100, index // 2)
-                self._lines.append(AlarmLine(at, "ndjson", "alarm", self._episodes, data))
+                self._lines.append(AlarmLine(at, "aibox", "alarm", self._episodes, data))
             at += draw.between(1, 4)
         return at
 
@@ -139,7 +144,16 @@ class Alarms:
         at = local_seconds(self._calendar.first) + draw.below(self._calendar.days * DAY)
         event, state = draw.pick((("videoloss", "inactive"), ("heartBeat", "active")))
         data = _hikvision(self._cameras[index].device_id, _mac(index), at, event, state, 0, index // 2)
-        self._lines.append(AlarmLine(at, "xml", "heartbeat", 0, data))
+        self._lines.append(AlarmLine(at, "hikvision", "heartbeat", 0, data))
+
+
+def _types(profile: Profile, table: str) -> set[str]:
+    """Event types by name; those with numbers of GB/T 28181 are not of these devices."""
+    return {
+        code
+        for (city, edition, _, code), (matter, _) in profile.kinds.items()
+        if (city, edition) == (profile.city, table) and (matter or code in _NO_MATTER) and "/" not in code
+    }
 
 
 def _mac(index: int) -> str:

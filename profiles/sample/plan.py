@@ -29,6 +29,9 @@ _SPOT_RADIUS_M: Final = 80
 _JITTER_M: Final = 12
 _SEA_CLEARANCE_M: Final = 2500
 _METRES_PER_DEGREE: Final = 111_000
+#: Seconds between two reports of a matter; one person's in WeChat lie beyond the minutes in which messages are one report.
+_APART: Final = 90
+_WECHAT_APART: Final = 11 * 60
 
 # First day of the lunar year (春节).
 _SPRING_FESTIVAL: Final = {2024: (2, 10), 2025: (1, 29), 2026: (2, 17), 2027: (2, 6), 2028: (1, 26)}
@@ -245,8 +248,10 @@ class Planner:
             raise ProfileError("sample.toml: too few appeals may be repeated; raise the shares of 求助 and 投诉")
 
     def _gaps(self, seed: _Seed) -> list[tuple[int, bool]]:
-        """(seconds after the first report, whether it is the same person), at least 90 s apart, within the window."""
+        """(seconds after the first report, whether it is the same person), apart by some time, within the window."""
         draw = self._draw
+        # What one person writes to WeChat within minutes is one report for the hub.
+        apart = _WECHAT_APART if seed.feed == "wechat" else _APART
         window = int(self._profile.matters[seed.kind].window_hours * HOUR * 0.95)
         shared = self._texts.matters[seed.kind].shared
         found: list[tuple[int, bool]] = []
@@ -260,8 +265,8 @@ class Planner:
                 if same
                 else (120, window)
             )
-            gap = int(draw.uniform(low, high))
-            if gap < window and all(abs(gap - other) >= 90 for other, _ in found):
+            gap = int(draw.uniform(max(low, apart), high))
+            if gap < window and all(abs(gap - other) >= apart for other, _ in found):
                 found.append((gap, same))
         return sorted(found)
 

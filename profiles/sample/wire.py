@@ -1,4 +1,4 @@
-"""Writes planned appeals and their steps in each channel's own wire shape (docs/connectors describe the shapes)."""
+"""Writes planned appeals and their steps in each channel's own wire shape (docs/feeds describe the shapes)."""
 
 import math
 from datetime import UTC, datetime

@@ -54,9 +54,10 @@ CREATE OR REPLACE VIEW bi.reports {on_cluster}
 DEFINER = {definer} SQL SECURITY DEFINER
 AS
 -- What the message says and who must act by when come from its latest revision; how it belongs to a matter was decided
--- on its first one: a later revision is no repeat of itself. A report that was confidential in any revision stays so, and
--- stands alone: neither its own link nor that of another report shows which matter it told. A matter that such a report
--- began goes by the id of the first other report in it.
+-- on its first one: a later revision is no repeat of itself. Of a report assembled of several messages the revision with
+-- most parts is the latest, in whatever order its partitions were read (docs/decisions/0016). A report that was
+-- confidential in any revision stays so, and stands alone: neither its own link nor that of another report shows which
+-- matter it told. A matter that such a report began goes by the id of the first other report in it.
 WITH
     secrets AS (SELECT report_id FROM hub.routed FINAL WHERE outcome = 'routed' AND confidential),
     latest.report_id IN secrets AS secret
@@ -114,7 +115,7 @@ FROM
     SELECT *
     FROM hub.routed FINAL
     WHERE outcome = 'routed'
-    ORDER BY report_id, received_at DESC, _timestamp DESC, intake_offset DESC
+    ORDER BY report_id, length(part_ids) DESC, received_at DESC, _timestamp DESC, intake_offset DESC
     LIMIT 1 BY report_id
 ) AS latest
 INNER JOIN
@@ -122,7 +123,7 @@ INNER JOIN
     SELECT *
     FROM hub.routed FINAL
     WHERE outcome = 'routed'
-    ORDER BY report_id, relation = 'revision', received_at, _timestamp, intake_offset
+    ORDER BY report_id, relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset
     LIMIT 1 BY report_id
 ) AS first ON first.report_id = latest.report_id
 LEFT JOIN

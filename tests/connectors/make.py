@@ -1,22 +1,28 @@
 """Made-up messages of every protocol, and the parts to normalise them with. No person, number or event in here is real."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from connectors.base import Context, Record, make_context
+from connectors.base import Context, Record
 from connectors.bodies import Broken
+from connectors.errors import Refusal
 from connectors.places import Places
-from connectors.privacy import Privacy
+from connectors.privacy import Privacy, SealKey
 from connectors.registry import CONNECTORS
-from profiles import Profile, load_profile
+from profiles import Profile, Protocol, load_profile
 
 PROFILE: Profile = load_profile(Path(__file__).parents[2] / "profiles" / "demo")
 PLACES = Places(PROFILE)
-PRIVACY = Privacy(b"test hmac key, 32 bytes long ...", b"test seal key, 32 bytes long ...", "seal-test")
+EXAMPLES = Path(__file__).parents[2] / "connectors" / "examples"
+PRIVACY = Privacy(
+    b"test hmac key, 32 bytes long ...", {"seal-test": SealKey(b"test seal key, 32 bytes long ...")}, "seal-test"
+)
 NOW = int(datetime(2025, 11, 20, tzinfo=UTC).timestamp() * 1000)
 #: Personal data that the good messages give; none of it may appear in a record.
 NAME = "甄样本"
@@ -177,7 +183,7 @@ WECHAT_LOCATION = f"""<xml><FromUserName>{OPENID}</FromUserName><CreateTime>1749
 
 def context(channel: str, received_at: int = NOW, profile: Profile = PROFILE) -> Context:
     """Context of a channel of the demonstration profile."""
-    return make_context(profile, profile.channels[channel], PRIVACY, PLACES, received_at)
+    return Context(profile, profile.channels[channel], PRIVACY, PLACES, ZoneInfo(profile.timezone), received_at)
 
 
 def as_json(message: Mapping[str, Any]) -> bytes:
@@ -189,64 +195,79 @@ def normalised(channel: str, body: bytes, content_type: str, received_at: int = 
     """The record of a body with one message; raises Refusal."""
     ctx = context(channel, received_at)
     connector = CONNECTORS[ctx.channel.protocol]
-    (item,) = connector.parse(body, content_type).items
+    (item,) = connector.parse(body, content_type, ctx).items
     if isinstance(item, Broken):
         raise item.refusal
     return connector.normalise(item, ctx)
 
 
 @dataclass(frozen=True)
-class Good:
-    """A good message of a channel, and how to spoil it: field names of its id, time and point."""
+class Example:
+    """An example file of a protocol (connectors/examples/<protocol>/examples.toml) and what must become of it.
 
-    name: str
-    channel: str
+    gives: what each of its messages becomes ("" for a bad one). record: fields that must come out so. personal: what must
+    not come out. reason, names: the refusal's code and what its text must name.
+    """
+
+    protocol: Protocol
+    file: str
     body: bytes
-    content_type: str = "application/json"
-    fields: dict[str, Any] = field(default_factory=dict)
-    identity: str = ""
-    time: str = ""
-    write_time: Callable[[datetime], Any] = lambda moment: moment.strftime("%Y-%m-%d %H:%M:%S")
-    lon: str = ""
-    lat: str = ""
-    required: tuple[str, ...] = ()
+    content_type: str
+    channel: str
+    gives: str = ""
+    personal: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    names: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    tail: str = ""
 
-    def changed(self, **values: Any) -> bytes:
-        """The same JSON message with other values; None leaves the field out."""
-        fields = {name: value for name, value in {**self.fields, **values}.items() if value is not None}
-        return as_json(fields)
+    def __str__(self) -> str:
+        return f"{self.protocol}/{self.file}"
+
+    def context(self, received_at: int = NOW) -> Context:
+        """What its connector would know of it."""
+        return replace(context(self.channel, received_at), query=self.query, tail=self.tail)
+
+    def found(self, body: bytes | None = None, content_type: str | None = None) -> list[Record | Refusal | None]:
+        """What becomes of each message of the file, or of another body sent in its place."""
+        connector, ctx = CONNECTORS[self.protocol], self.context()
+        made: list[Record | Refusal | None] = []
+        try:
+            body = self.body if body is None else body
+            for item in connector.parse(body, content_type or self.content_type, ctx).items:
+                try:
+                    if isinstance(item, Broken):
+                        raise item.refusal
+                    made.append(connector.normalise(item, ctx))
+                except Refusal as refusal:
+                    made.append(refusal)
+        except Refusal as refusal:
+            return [refusal]
+        return made
 
 
-def _json(name: str, channel: str, fields: dict[str, Any], **rest: Any) -> Good:
-    return Good(name, channel, as_json(fields), fields=fields, **rest)
-
-
-def day_first(moment: datetime) -> str:
-    """A time as 110 writes it."""
-    return f"{moment.day}/{moment.month}/{moment.year % 100:02d} {moment.hour}:{moment.minute:02d}"
-
-
-GOOD = [
-    _json("hotline order", "demo-hotline", ORDER, identity="record_number", time="accepted_at", lon="lng", lat="lat",
-          required=("record_number", "accepted_at", "appeal_type", "content")),
-    _json("hotline step", "demo-hotline", STEP, identity="record_number", time="date",
-          required=("record_number", "date", "ps_caption")),
-    _json("police transfer", "demo-police", TRANSFER, identity="事件编号", time="上报时间", lon="经度", lat="纬度",
-          write_time=day_first, required=("事件编号", "事件描述", "上报时间", "警情类别")),
-    _json("police feedback", "demo-police", FEEDBACK, identity="事件编号", time="时间", write_time=day_first,
-          required=("事件编号", "环节", "时间")),
-    _json("citymgmt case", "demo-citymgmt", CASE, identity="case_code", time="report_time", lon="lng", lat="lat",
-          required=("case_code", "category_type", "big_code", "small_code", "report_time")),
-    _json("citymgmt flow", "demo-citymgmt", FLOW, identity="case_code", time="operate_time",
-          required=("case_code", "node", "operate_time")),
-    _json("video box", "demo-video", BOX, identity="camera_id", time="timestamp", required=("camera_id", "timestamp")),
-    _json("canonical report", "demo-canonical", REPORT, identity="upstream_id", time="reported_at", lon="lon", lat="lat",
-          required=("upstream_id", "reported_at")),
-    _json("canonical progress", "demo-canonical", PROGRESS, identity="upstream_id", time="occurred_at",
-          required=("upstream_id", "step", "occurred_at")),
-    Good("video alert", "demo-video", ALERT.encode(), "application/xml"),
-    Good("wechat text", "demo-wechat", WECHAT.encode(), "text/xml"),
-    Good("wechat location", "demo-wechat", WECHAT_LOCATION.encode(), "text/xml"),
-]  # fmt: skip
-GOOD_JSON = [good for good in GOOD if good.fields]
-GOOD_XML = [good for good in GOOD if not good.fields]
+def examples_of(protocol: Protocol) -> list[Example]:
+    """The examples of a protocol, good ones first; none where it has no folder."""
+    folder = EXAMPLES / protocol
+    if not (folder / "examples.toml").exists():
+        return []
+    listed = tomllib.loads((folder / "examples.toml").read_text("utf-8"))
+    return [
+        Example(
+            protocol,
+            entry["file"],
+            (folder / entry["file"]).read_bytes(),
+            entry["content_type"],
+            entry["channel"],
+            entry.get("gives", ""),
+            tuple(entry.get("personal", ())),
+            entry.get("record", {}),
+            entry.get("reason", ""),
+            entry.get("names", ""),
+            entry.get("query", {}),
+            entry.get("tail", ""),
+        )
+        for part in ("good", "bad")
+        for entry in listed.get(part, [])
+    ]

@@ -13,48 +13,29 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
 
-from connectors import auth, video
+from connectors import auth
 from connectors.auth import ChannelSecret
 from connectors.base import Context, Record
 from connectors.bodies import Message, Parsed
-from connectors.gateway import OUTCOME_HEADER, REPLAY_COUNT_HEADER, Limits, make_app
-from connectors.producer import KafkaRecord, RecordSink, UnavailableError
+from connectors.gateway import OUTCOME_HEADER, REPLAY_COUNT_HEADER, Limits
+from connectors.producer import KafkaRecord
 from connectors.registry import CONNECTORS
+from connectors.video import aibox
 from profiles import Profile
 from schemas.codec import Codec
 from schemas.records import DeadLetter
 from schemas.topics import MAX_RECORD_BYTES
 from tests.connectors import make
 from tests.connectors.make import NOW, PHONE, PRIVACY, PROFILE, as_json
+from tests.connectors.served import MemorySink, gateway
 
 KEY = b"a made-up channel key"
 TOKEN = "a-made-up-token"
-SECRETS = {channel: ChannelSecret(KEY, TOKEN) for channel in PROFILE.channels}
+SECRETS = {channel: ChannelSecret((KEY,), TOKEN) for channel in PROFILE.channels}
 
 Client = TestClient[web.Request, web.Application]
 LIMITS = Limits()
 NDJSON = "application/x-ndjson"
-
-
-class MemorySink:
-    """Takes what it is given once `open` is set; down when told so."""
-
-    def __init__(self) -> None:
-        self.records: list[KafkaRecord] = []
-        self.down = False
-        self.open = asyncio.Event()
-        self.open.set()
-        self.asked = asyncio.Event()
-
-    async def send(self, records: Sequence[KafkaRecord]) -> None:
-        self.asked.set()
-        await self.open.wait()
-        if self.down:
-            raise UnavailableError("down")
-        self.records += records
-
-    async def ready(self) -> bool:
-        return not self.down
 
 
 def run(
@@ -66,8 +47,7 @@ def run(
 ) -> None:
     async def inner() -> None:
         sink = MemorySink()
-        as_sink: RecordSink = sink
-        app = make_app(profile, secrets, PRIVACY, as_sink, codec, lambda: NOW, limits=limits)
+        app = gateway(codec, sink, secrets, profile=profile, limits=limits)
         async with TestClient(TestServer(app)) as client:
             await scenario(client, sink)
 
@@ -189,7 +169,7 @@ def test_a_refused_message_of_a_sender_that_can_repeat_leaves_no_dead_letter(cod
 )
 def test_an_unsigned_request_is_401_and_leaves_nothing(codec: Codec, headers: dict[str, str], reason: str) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
-        for channel in ("demo-hotline", "demo-video"):
+        for channel in ("demo-hotline", "demo-aibox"):
             status, answer = await post(client, channel, b"{not even json", **headers)
             assert (status, answer["code"]) == (401, "bad_signature")
             assert reason in answer["reason"]
@@ -314,14 +294,15 @@ def test_wechat_proves_the_address_with_its_signature(codec: Codec) -> None:
     run(codec, scenario)
 
 
-def test_wechat_is_answered_success_for_petitions_and_for_events(codec: Codec) -> None:
+def test_wechat_is_answered_with_the_id_for_petitions_and_success_for_events(codec: Codec) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
         ignored = counted("zhishu_ignored_messages_total", feed="wechat")
-        assert await post_wechat(client, make.WECHAT) == (200, "success")
+        status, reply = await post_wechat(client, make.WECHAT)
+        assert (status, codec.report(sink.records[0][2])["report_id"] in reply) == (200, True)
         event = "<xml><FromUserName>o</FromUserName><MsgType>event</MsgType><Event>subscribe</Event></xml>"
         assert await post_wechat(client, event) == (200, "success")
         assert (await post_wechat(client, make.WECHAT, token="wrong"))[0] == 401
-        assert [topic for topic, _, _ in sink.records] == ["intake.wechat"]
+        assert [topic for topic, _, _ in sink.records] == ["messages.wechat"]
         assert counted("zhishu_ignored_messages_total", feed="wechat") == ignored + 1
 
     run(codec, scenario)
@@ -329,7 +310,7 @@ def test_wechat_is_answered_success_for_petitions_and_for_events(codec: Codec) -
 
 def test_what_wechat_sends_in_vain_is_kept_sealed_and_answered_success(codec: Codec) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
-        bad = make.WECHAT.replace("<MsgId>23456789012345678</MsgId>", "")
+        bad = make.WECHAT.replace("<CreateTime>1749090600</CreateTime>", "")
         assert await post_wechat(client, bad) == (200, "success")
         assert await post_wechat(client, bad + "<") == (200, "success")
         assert await post_wechat(client, bad) == (200, "success")
@@ -337,7 +318,7 @@ def test_what_wechat_sends_in_vain_is_kept_sealed_and_answered_success(codec: Co
         assert [letter["reason_code"] for letter in letters] == ["missing_field", "bad_xml", "missing_field"]
         first = letters[0]
         assert (first["stage"], first["feed"], first["channel"]) == ("connector", "wechat", "demo-wechat")
-        assert PRIVACY.unseal(first["original"], first["dead_letter_id"]) == bad.encode()
+        assert PRIVACY.unseal(first["original"], first["dead_letter_id"], first["sealed_key_id"]) == bad.encode()
         assert PHONE.encode() not in first["original"]
         assert first["dead_letter_id"] == letters[2]["dead_letter_id"] != letters[1]["dead_letter_id"]
 
@@ -348,15 +329,15 @@ def test_a_refused_alarm_is_kept_and_still_answered_with_its_reason(codec: Codec
     async def scenario(client: Client, sink: MemorySink) -> None:
         before = counted("zhishu_dead_lettered_messages_total", feed="video", stage="connector", reason="unknown_code")
         bad = make.BOX | {"event_type": "nonsense"}
-        status, answer = await post(client, "demo-video", lines(make.BOX, bad), NDJSON)
+        status, answer = await post(client, "demo-aibox", lines(make.BOX, bad), NDJSON)
         assert (status, answer["accepted"], answer["refused"]) == (207, 1, 1)
         assert [topic for topic, _, _ in sink.records] == ["intake.video", "deadletter"]
         letter = codec.dead_letter(sink.records[1][2])
-        assert json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"])) == bad
+        assert json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"], letter["sealed_key_id"])) == bad
         # By itself it is one JSON message, whatever it came in, and so can be played again.
         assert letter["content_type"] == "application/json"
         status, _ = await post(
-            client, "demo-video", make.ALERT.replace("active<", "active&<").encode(), "application/xml"
+            client, "demo-hikvision", make.ALERT.replace("active<", "active&<").encode(), "application/xml"
         )
         assert status == 400
         assert codec.dead_letter(sink.records[2][2])["reason_code"] == "bad_xml"
@@ -369,7 +350,7 @@ def test_a_refused_alarm_is_kept_and_still_answered_with_its_reason(codec: Codec
 def test_a_heartbeat_is_200_and_counted_as_ignored(codec: Codec) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
         beat = make.ALERT.replace(">active<", ">inactive<").encode()
-        assert await post(client, "demo-video", beat, "application/xml") == (
+        assert await post(client, "demo-hikvision", beat, "application/xml") == (
             200,
             {"accepted": 0, "ignored": 1, "ids": []},
         )
@@ -457,14 +438,14 @@ def test_a_message_too_large_for_kafka_is_413_and_the_rest_of_its_batch_is_taken
 @pytest.mark.parametrize("size", [840_000, 860_000, 899_900, 950_000, 1_040_000])
 def test_an_alarm_is_in_kafka_as_a_record_or_as_a_letter_whatever_its_size(codec: Codec, size: int) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
-        body = as_json(make.BOX | {"picture": "x" * size})
-        status, _ = await post(client, "demo-video", body)
+        body = as_json(make.BOX | {"note": "x " * (size // 2)})
+        status, _ = await post(client, "demo-aibox", body)
         ((topic, _, value),) = sink.records
         assert len(value) <= MAX_RECORD_BYTES
         assert (status, topic) == ((200, "intake.video") if size < 899_900 else (413, "deadletter"))
         if topic == "deadletter":
             letter = codec.dead_letter(value)
-            kept = PRIVACY.unseal(letter["original"], letter["dead_letter_id"])
+            kept = PRIVACY.unseal(letter["original"], letter["dead_letter_id"], letter["sealed_key_id"])
             assert (letter["reason_code"], kept) == ("too_large", body[:850_000])
             assert "first 850000 bytes" in letter["reason"]
 
@@ -474,7 +455,7 @@ def test_an_alarm_is_in_kafka_as_a_record_or_as_a_letter_whatever_its_size(codec
 def test_a_large_alarm_refused_for_another_reason_is_cut_too_and_a_small_one_is_not(codec: Codec) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
         for size in (10, 1_000_000):
-            await post(client, "demo-video", as_json(make.BOX | {"event_type": "nonsense", "picture": "x" * size}))
+            await post(client, "demo-aibox", as_json(make.BOX | {"event_type": "nonsense", "note": "x " * (size // 2)}))
         small, large = letters_of(codec, sink)
         assert small["reason_code"] == large["reason_code"] == "unknown_code"
         assert ("are kept here" in small["reason"], "are kept here" in large["reason"]) == (False, True)
@@ -503,10 +484,10 @@ def test_an_element_nested_too_deeply_is_one_letter_and_the_rest_of_its_batch_is
     async def scenario(client: Client, sink: MemorySink) -> None:
         deep = b'{"camera_id": "37021200001320000001", "a": ' + DEEP + b"}"
         body = b"[" + as_json(make.BOX) + b"," + deep + b"," + as_json(make.BOX | {"timestamp": 1749090600}) + b"]"
-        status, answer = await post(client, "demo-video", body)
+        status, answer = await post(client, "demo-aibox", body)
         assert (status, [outcome.get("code") for outcome in answer["outcomes"]]) == (207, [None, "bad_json", None])
         (letter,) = letters_of(codec, sink)
-        kept = json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"]))
+        kept = json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"], letter["sealed_key_id"]))
         assert kept["camera_id"] == "37021200001320000001"
 
     run(codec, scenario)
@@ -528,7 +509,7 @@ async def raw_post(client: Client, signature: bytes, content_type: bytes) -> int
     head = (b"Host: hub", b"Connection: close", b"Content-Length: 2", b"Content-Type: " + content_type,
             b"%s: %d" % (auth.TIME_HEADER.encode(), NOW // 1000),
             b"%s: %s" % (auth.SIGNATURE_HEADER.encode(), signature))  # fmt: skip
-    writer.write(b"\r\n".join((b"POST /intake/demo-video HTTP/1.1", *head, b"", b"{}")))
+    writer.write(b"\r\n".join((b"POST /intake/demo-aibox HTTP/1.1", *head, b"", b"{}")))
     answer = await asyncio.wait_for(reader.read(), 10)
     writer.close()
     return int(answer.split()[1])
@@ -539,7 +520,7 @@ def test_header_bytes_that_are_no_text_are_401_or_a_letter(codec: Codec) -> None
         assert await raw_post(client, b"\xff", b"application/json") == 401
         assert sink.records == []
         stamp = str(NOW // 1000)
-        good = auth.signature(KEY, "POST", "/intake/demo-video", stamp, b"{}").encode()
+        good = auth.signature(KEY, "POST", "/intake/demo-aibox", stamp, b"{}").encode()
         assert await raw_post(client, good, b"application/\xff") == 415
         assert [letter["content_type"] for letter in letters_of(codec, sink)] == ["application/?"]
 
@@ -552,18 +533,18 @@ def test_an_unforeseen_error_in_one_message_refuses_that_message_only(
     def failing(message: Message, ctx: Context) -> Record | None:
         if message.fields.get("confidence") == 0.5:
             raise ZeroDivisionError(PHONE)
-        return video.normalise(message, ctx)
+        return aibox.normalise(message, ctx)
 
-    connector = replace(video.CONNECTOR, normalise=failing)
-    monkeypatch.setitem(CONNECTORS, "video", connector)
+    connector = replace(aibox.CONNECTOR, normalise=failing)
+    monkeypatch.setitem(CONNECTORS, "aibox", connector)
 
     async def scenario(client: Client, sink: MemorySink) -> None:
         bad = make.BOX | {"confidence": 0.5}
-        status, answer = await post(client, "demo-video", lines(make.BOX, bad), NDJSON)
+        status, answer = await post(client, "demo-aibox", lines(make.BOX, bad), NDJSON)
         assert (status, answer["outcomes"][1]["code"]) == (207, "bad_field")
         assert [topic for topic, _, _ in sink.records] == ["intake.video", "deadletter"]
         (letter,) = letters_of(codec, sink)
-        assert json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"])) == bad
+        assert json.loads(PRIVACY.unseal(letter["original"], letter["dead_letter_id"], letter["sealed_key_id"])) == bad
         assert PHONE not in letter["reason"] + json.dumps(answer)
 
     run(codec, scenario)
@@ -574,15 +555,18 @@ def test_an_unforeseen_error_in_one_message_refuses_that_message_only(
 def test_an_unforeseen_error_in_reading_a_body_keeps_it_as_a_letter(
     codec: Codec, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(body: bytes, content_type: str, max_records: int | None = None) -> Parsed:
-        raise RecursionError(body, content_type, max_records)
+    def failing(body: bytes, content_type: str, _ctx: Context) -> Parsed:
+        raise RecursionError(body, content_type)
 
     monkeypatch.setitem(CONNECTORS, "wechat", replace(CONNECTORS["wechat"], parse=failing))
 
     async def scenario(client: Client, sink: MemorySink) -> None:
         assert await wechat_answer(client, make.WECHAT) == (200, "success", "refused")
         (letter,) = letters_of(codec, sink)
-        assert PRIVACY.unseal(letter["original"], letter["dead_letter_id"]) == make.WECHAT.encode()
+        assert (
+            PRIVACY.unseal(letter["original"], letter["dead_letter_id"], letter["sealed_key_id"])
+            == make.WECHAT.encode()
+        )
 
     run(codec, scenario)
     assert "RecursionError" in caplog.text
@@ -592,7 +576,8 @@ def test_an_unforeseen_error_in_reading_a_body_keeps_it_as_a_letter(
 def test_a_header_tells_what_became_of_a_wechat_message(codec: Codec) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
         event = "<xml><FromUserName>o</FromUserName><MsgType>event</MsgType><Event>subscribe</Event></xml>"
-        assert await wechat_answer(client, make.WECHAT) == (200, "success", "accepted")
+        status, _, outcome = await wechat_answer(client, make.WECHAT)
+        assert (status, outcome) == (200, "accepted")
         assert await wechat_answer(client, event) == (200, "success", "ignored")
         assert await wechat_answer(client, make.WECHAT + "<") == (200, "success", "refused")
         status, _, outcome = await wechat_answer(client, make.WECHAT, token="wrong")
@@ -608,8 +593,8 @@ def test_a_header_tells_what_became_of_a_wechat_message(codec: Codec) -> None:
 def test_a_letter_says_how_often_its_message_was_played_again(codec: Codec, given: str, count: int) -> None:
     async def scenario(client: Client, sink: MemorySink) -> None:
         header = {REPLAY_COUNT_HEADER: given}
-        await post(client, "demo-video", as_json(make.BOX | {"event_type": "nonsense"}), **header)
-        await post(client, "demo-video", b"{", **header)
+        await post(client, "demo-aibox", as_json(make.BOX | {"event_type": "nonsense"}), **header)
+        await post(client, "demo-aibox", b"{", **header)
         await wechat_answer(client, make.WECHAT + "<", **header)
         assert [letter["replay_count"] for letter in letters_of(codec, sink)] == [count] * 3
 
@@ -671,3 +656,58 @@ def test_bodies_over_what_a_process_holds_at_once_are_503_until_others_are_done(
             assert (await post(client, "demo-hotline", body, **{auth.SIGNATURE_HEADER: "00"}))[0] == 401
 
     run(codec, scenario, limits=Limits(in_flight_bytes=len(body) * 3 // 2))
+
+
+def test_a_body_whose_own_proof_fails_is_401_and_leaves_no_letter(codec: Codec) -> None:
+    safe = {"demo-wechat": ChannelSecret((), TOKEN, ("zhishuMadeUpEncodingAESKey0123456789abcdefg",), "wx0")}
+
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        # The plain signature, which does not cover the body, is right.
+        for body in (make.WECHAT, "<xml><Encrypt>AAAA</Encrypt></xml>"):
+            before = counted("zhishu_refused_messages_total", feed="wechat", reason="bad_signature")
+            status, answer, outcome = await wechat_answer(client, body)
+            assert (status, json.loads(answer)["code"], outcome) == (401, "bad_signature", "refused")
+            assert counted("zhishu_refused_messages_total", feed="wechat", reason="bad_signature") == before + 1
+        assert sink.records == []
+
+    run(codec, scenario, secrets=safe)
+
+
+def test_messages_to_be_assembled_go_to_their_own_topic_by_person(codec: Codec) -> None:
+    alone = replace(PROFILE.channels["demo-wechat"], id="alone", assemble_minutes=0.0)
+
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        await post_wechat(client, make.WECHAT)
+        query = {"timestamp": "1", "nonce": "n", "signature": auth.wechat_signature(TOKEN, "1", "n")}
+        async with client.post("/intake/alone", params=query, data=make.WECHAT.encode()) as answer:
+            assert answer.status == 200
+        (topic, key, value), (other_topic, other_key, other) = sink.records
+        assert (topic, key.decode()) == ("messages.wechat", codec.report(value)["reporter_key"])
+        assert (other_topic, other_key.decode()) == ("intake.wechat", codec.report(other)["place_key"])
+
+    profile = replace(PROFILE, channels=PROFILE.channels | {"alone": alone})
+    run(codec, scenario, profile=profile, secrets={**SECRETS, "alone": ChannelSecret(token=TOKEN)})
+
+
+def test_what_follows_the_address_reaches_the_connector(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    def noting(body: bytes, content_type: str, ctx: Context) -> Parsed:
+        seen.append((ctx.tail, dict(ctx.query)))
+        return aibox.parse(body, content_type, ctx)
+
+    monkeypatch.setitem(CONNECTORS, "aibox", replace(aibox.CONNECTOR, parse=noting))
+
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        for suffix in ("", "/event/rcv", "/%E5%91%8A"):
+            assert (await post(client, "demo-aibox", as_json(make.BOX), suffix=suffix))[0] == 200
+        headers = {"Content-Type": "application/json", auth.TIME_HEADER: (stamp := str(NOW // 1000))}
+        headers[auth.SIGNATURE_HEADER] = auth.signature(KEY, "POST", "/intake/demo-aibox", stamp, as_json(make.BOX))
+        async with client.post("/intake/demo-aibox?a=1&b=", data=as_json(make.BOX), headers=headers) as answer:
+            assert answer.status == 200
+        for method in ("PUT", "GET", "DELETE"):  # for protocols with addresses of their own only
+            async with client.request(method, "/intake/demo-aibox/event") as answer:
+                assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+        assert seen == [("", {}), ("event/rcv", {}), ("告", {}), ("", {"a": "1", "b": ""})]
+
+    run(codec, scenario)

@@ -1,15 +1,13 @@
-"""Coordinate systems and places."""
-
-from dataclasses import replace
+"""Coordinate systems, and which points are taken."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import geo
-from connectors.places import Places, place_key
-from profiles import Community, Crs
-from tests.connectors.make import PLACES, PROFILE
+from connectors.errors import Refusal
+from profiles import Crs
+from tests.connectors.make import PROFILE
 from tests.connectors.metres import distance_m
 
 in_china = st.tuples(st.floats(73.5, 135.0), st.floats(18.2, 53.5))
@@ -41,68 +39,84 @@ def test_there_is_no_shift_outside_china() -> None:
     assert geo.to_wgs84(-73.99, 40.7, "GCJ-02") == (-73.99, 40.7)
 
 
+def _both_ways(point: geo.Point) -> float:
+    """Metres by which a point comes back elsewhere from GCJ-02, or from BD-09 if that is more."""
+    gcj02 = geo.wgs84_to_gcj02(*point)
+    ways = geo.to_wgs84(*gcj02, "GCJ-02"), geo.to_wgs84(*geo.gcj02_to_bd09(*gcj02), "BD-09")
+    return max(distance_m(point, back) for back in ways)
+
+
+def test_all_over_the_shifted_box_points_come_back_to_a_millimetre_its_edges_too() -> None:
+    west, south, east, north = geo.SHIFTED
+    hair = (0.0, 1e-9, 1e-6, 1e-3)
+    columns = (
+        [west + (east - west) * step / 160 for step in range(161)] + [west + d for d in hair] + [east - d for d in hair]
+    )
+    rows = (
+        [south + (north - south) * step / 140 for step in range(141)]
+        + [south + d for d in hair]
+        + [north - d for d in hair]
+    )
+    columns += [105.0 + d for d in (*hair, *(-d for d in hair))]  # where the formula has a corner
+    assert max(_both_ways((lon, lat)) for lon in columns for lat in rows) < 0.001
+
+
+@given(st.floats(geo.SHIFTED[0], geo.SHIFTED[2]), st.floats(geo.SHIFTED[1], geo.SHIFTED[3]))
+def test_any_point_of_the_shifted_box_comes_back_to_a_millimetre(lon: float, lat: float) -> None:
+    assert _both_ways((lon, lat)) < 0.001
+
+
+@given(st.floats(-180, 180), st.floats(-90, 90), st.sampled_from(["WGS-84", "CGCS2000", "GCJ-02", "BD-09"]))
+def test_every_point_of_the_globe_is_converted_and_stays_near(lon: float, lat: float, crs: Crs) -> None:
+    found = geo.to_wgs84(lon, lat, crs)
+    assert abs(found[0] - lon) < 0.05
+    assert abs(found[1] - lat) < 0.05
+
+
+def refusal(lon: float, lat: float, crs: Crs = "WGS-84") -> str:
+    with pytest.raises(Refusal) as caught:
+        geo.located(lon, lat, crs, PROFILE.bbox)
+    assert caught.value.code == "bad_location"
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "says"),
+    [
+        (0.0, 0.0, "are both 0"),
+        (0.0, 36.1, "longitude or latitude is 0"),
+        (120.4, 0.0, "longitude or latitude is 0"),
+        (36.1, 120.4, "swapped"),
+        (35.5, 119.95, "swapped"),  # as far out as is legal when turned
+        (120.4, 91.0, "within 180"),
+        (181.0, 36.1, "within 180"),
+        (1e300, -1e300, "within 180"),
+        (116.4, 39.9, "far outside"),
+        (-120.4, 36.1, "far outside"),
+        (120.4, -36.1, "far outside"),
+        (12.04, 36.1, "far outside"),
+    ],
+)
+def test_a_bad_point_is_refused_with_what_is_wrong_and_without_its_values(lon: float, lat: float, says: str) -> None:
+    text = refusal(lon, lat)
+    assert says in text
+    assert not any(str(value) in text for value in (lon, lat) if value)
+
+
+@pytest.mark.parametrize("point", [(120.47, 36.1), (120.9, 35.9), (121.4, 35.42), (119.95, 36.8)])
+@pytest.mark.parametrize("crs", ["WGS-84", "CGCS2000", "GCJ-02", "BD-09"])
+def test_points_of_the_county_at_sea_and_not_far_outside_are_taken(point: geo.Point, crs: Crs) -> None:
+    sent = point
+    if crs in ("GCJ-02", "BD-09"):
+        sent = geo.wgs84_to_gcj02(*point)
+    if crs == "BD-09":
+        sent = geo.gcj02_to_bd09(*sent)
+    assert distance_m(geo.located(*sent, crs, PROFILE.bbox), point) < 0.001
+
+
 def test_distances_are_metres() -> None:
     assert distance_m((120.0, 36.0), (120.0, 37.0)) == pytest.approx(111_195, rel=1e-3)
     assert distance_m((0.0, 0.0), (180.0, 0.0)) == pytest.approx(20_015_115, rel=1e-3)
-
-
-@given(st.floats(120.42, 120.95), st.floats(35.9, 36.34))
-def test_the_nearest_community_is_the_nearest_of_all(lon: float, lat: float) -> None:
-    by_hand = min(PROFILE.communities.values(), key=lambda c: distance_m((lon, lat), (c.lon, c.lat)))
-    metres = distance_m((lon, lat), (by_hand.lon, by_hand.lat))
-    found = PLACES.nearest((lon, lat))
-    if metres < 1490:
-        assert found is not None
-        assert distance_m((lon, lat), (found.lon, found.lat)) == pytest.approx(metres, abs=2)
-    elif metres > 1510:
-        assert found is None
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("金家岭街道大埠东社区3号楼", "370212005001"),
-        ("大埠东附近", "370212005001"),
-        ("张家下庄社区门口", "370212001026"),
-        ("中韩街道的居民", None),  # the street, not the community of the same name
-        ("中韩社区的居民", "370212001001"),
-        ("大桥下面积水", None),  # a bridge, not 大桥社区
-        ("王哥庄街道大桥", "370212003001"),
-        ("大石头社区", "370212002036"),
-        ("", None),
-    ],
-)
-def test_a_community_is_found_by_its_name(text: str, code: str | None) -> None:
-    found = PLACES.community_in([text], None)
-    assert (found.code if found else None) == code
-
-
-def test_a_longer_name_hides_the_shorter_one_inside_it() -> None:
-    made_up = Community("370212009001", "大桥路社区", "370212009", "新大桥路街道", 120.5, 36.1, 1)
-    places = Places(replace(PROFILE, communities={made_up.code: made_up}))
-    assert places.community_in(["新大桥路街道的居民"], None) is None
-    assert places.community_in(["新大桥路街道大桥路12号"], None) == made_up
-
-
-def test_a_known_street_limits_the_communities_looked_for() -> None:
-    assert PLACES.community_in(["大埠东社区"], "370212001") is None
-    assert PLACES.community_in(["大埠东社区"], "370212005") is not None
-
-
-@pytest.mark.parametrize(
-    ("street", "place", "texts", "key"),
-    [
-        ("370212001", "A3区", [], "370212001"),
-        (None, "A3区", ["B市"], "text:A3区"),
-        (None, "", ["", "请问A7县什么时候修路"], "text:A7县"),
-        (None, "", ["阳光小区门口，中韩街道"], "text:中韩街道"),
-        (None, "", ["没有地方"], "text:-"),
-    ],
-)
-def test_a_place_key_is_the_street_or_the_first_name_found(
-    street: str | None, place: str, texts: list[str], key: str
-) -> None:
-    assert place_key(street, place, texts) == key
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from connectors import auth
 from connectors.auth import ChannelSecret
-from connectors.gateway import make_app
 from connectors.producer import KafkaRecord, KafkaSink, UnavailableError
 from hub.kafka_embedded import EmbeddedKafka
 from schemas.codec import Codec
 from schemas.topics import MAX_RECORD_BYTES
 from tests.connectors import make
-from tests.connectors.make import NOW, PRIVACY, PROFILE, as_json
+from tests.connectors.make import NOW, as_json
+from tests.connectors.served import gateway
 
 pytestmark = pytest.mark.kafka
 
@@ -137,7 +137,7 @@ def test_the_gateway_answers_503_while_kafka_is_away_and_2xx_only_with_the_recor
     create(lone_broker, "intake.hotline12345")
 
     async def scenario(sink: KafkaSink) -> list[int]:
-        app = make_app(PROFILE, {"demo-hotline": ChannelSecret(KEY)}, PRIVACY, sink, codec, lambda: NOW)
+        app = gateway(codec, sink, {"demo-hotline": ChannelSecret((KEY,))})
         statuses = []
         async with TestClient(TestServer(app)) as client:
             for number in range(3):

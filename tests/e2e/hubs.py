@@ -15,6 +15,8 @@ from hub.kafka_admin import TopicError
 from hub.reconcile import Account, reconcile, sentences, under_way
 from hub.settings import DEMO_PROFILE
 from hub.up import Hub, private_settings
+from schemas.codec import Codec
+from schemas.registry import FileRegistry
 
 
 def start(folder: Path, profile: Path = DEMO_PROFILE) -> Hub:
@@ -46,16 +48,16 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
 
 def settle(hub: Hub, seconds: float = 120.0) -> Account:
     """Waits until every record has its outcome and its row; fails with what is missing."""
-    bootstrap, feeds = str(hub.settings.kafka_bootstrap), hub.profile.feeds()
+    bootstrap = str(hub.settings.kafka_bootstrap)
 
     def done() -> bool:
         with suppress(TopicError, KafkaError):  # the broker may just be starting again
-            return under_way(bootstrap, feeds) == 0
+            return under_way(bootstrap, hub.profile) == 0
         return False
 
     wait_until(done, "every record is decided and stored", seconds)
     with closing(clickhouse_client(str(hub.settings.clickhouse_url))) as client:
-        account = reconcile(bootstrap, client, feeds)
+        account = reconcile(bootstrap, client, hub.profile, Codec(FileRegistry()))
     assert account.good, sentences(account)
     return account
 

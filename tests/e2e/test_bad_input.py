@@ -87,7 +87,7 @@ JSON_FEEDS: dict[str, tuple[dict[str, Any], str, str, tuple[str, str]]] = {
     "demo-hotline": (ORDER, "accepted_at", "category_code", ("lng", "lat")),
     "demo-police": (TRANSFER, "上报时间", "警情类别", ("经度", "纬度")),
     "demo-citymgmt": (CASE, "report_time", "small_code", ("lng", "lat")),
-    "demo-video": (ALARM, "timestamp", "event_type", ("", "")),
+    "demo-aibox": (ALARM, "timestamp", "event_type", ("", "")),
     "demo-canonical": (CANONICAL, "reported_at", "code", ("lon", "lat")),
 }
 TIMES = {
@@ -179,7 +179,7 @@ class TestEveryJsonFeed:
 
 
 # A camera is located by the register, never by its message.
-@pytest.mark.parametrize("channel", sorted(set(JSON_FEEDS) - {"demo-video"}))
+@pytest.mark.parametrize("channel", sorted(set(JSON_FEEDS) - {"demo-aibox"}))
 def test_a_point_at_zero_is_refused(played: Hub, channel: str) -> None:
     message, _, _, (lon, lat) = JSON_FEEDS[channel]
     check(post(played, channel, json.dumps({**message, lon: 0.0, lat: 0.0}).encode()), 422, "bad_location")
@@ -199,7 +199,7 @@ def letters(hub: Hub) -> dict[tuple[int, int], str]:
         (b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><xml>&a;</xml>', "forbidden_xml"),
         (WECHAT.format(time=-2208988800, id=71).encode(), "bad_time"),
         (WECHAT.format(time=10413792000, id=72).encode(), "bad_time"),
-        (WECHAT.format(time=1757643068, id="").encode(), "missing_field"),
+        (WECHAT.format(time=1757643068, id="no-digits").encode(), "bad_field"),
         (LOCATION.encode(), "bad_location"),
         (WECHAT.format(time=1757643068, id=73).encode("gbk"), "bad_encoding"),
     ],
@@ -233,7 +233,7 @@ def test_a_camera_gets_its_4xx_and_its_message_is_kept_as_a_letter(
     played: Hub, body: bytes, status: int, code: str
 ) -> None:
     before = letters(played)
-    check(post(played, "demo-video", body, "application/xml"), status, code)
+    check(post(played, "demo-hikvision", body, "application/xml"), status, code)
     assert [c for i, c in letters(played).items() if i not in before] == [code]
 
 

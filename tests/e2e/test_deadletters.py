@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 from confluent_kafka import Producer
 
-from connectors.privacy import Privacy
 from hub.deadletters import ReplayError, read_letters, replay
 from hub.up import Hub
 from schemas.codec import Codec
@@ -30,7 +29,7 @@ def poison(hub: Hub, value: bytes) -> None:
 def test_a_letter_that_fails_again_comes_back_with_a_higher_count_and_one_that_is_mended_does_not(played: Hub) -> None:
     bootstrap = str(played.settings.kafka_bootstrap)
     poison(played, b"no avro")
-    status, _ = post(played, "demo-wechat", WECHAT.format(time=1757643068, id="").encode(), "text/xml")
+    status, _ = post(played, "demo-wechat", WECHAT.format(time=1757643068, id="no-digits").encode(), "text/xml")
     assert status == 200
     wait_until(
         lambda: any(x.record["original"] == b"no avro" for x in read_letters(bootstrap, CODEC)),
@@ -60,7 +59,7 @@ def test_a_mended_letter_becomes_a_report(played: Hub) -> None:
     now = int(datetime.now(UTC).timestamp())
     message = WECHAT.format(time=now - 60, id="880088").encode()
     # Sealed as the gateway seals it, but for a message that is good now: the cause is mended.
-    privacy = Privacy(played.secrets.reporter_key, played.secrets.seal_key, played.secrets.seal_key_id)
+    privacy = played.secrets.privacy()
     identity = digest_id("connector", "demo-wechat", "mended")
     letter = {
         "dead_letter_id": identity,

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.play import Answer, Played, PlayError, _batches, _count, requests
+from connectors import wechat, wechat_crypto
+from connectors.auth import ChannelSecret, check_wechat
+from hub.play import Answer, Played, PlayError, Request, _batches, _count, as_wechat, requests
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30)), st.integers(1, 10), st.integers(1, 100))
@@ -71,9 +73,42 @@ def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
         (Answer(200, "success", "accepted"), (2, 0, 0)),
         (Answer(200, "success", "ignored"), (0, 0, 2)),
         (Answer(200, "success", "refused"), (0, 2, 0)),
+        (Answer(200, "<xml><Encrypt>x</Encrypt></xml>", "accepted"), (2, 0, 0)),
+        (Answer(200, '{"Encrypt": "x"}', "accepted"), (2, 0, 0)),
+        (Answer(401, '{"code": "bad_signature", "reason": "x"}', "refused"), (0, 2, 0)),
     ],
 )
 def test_an_answer_is_counted_for_what_it_says(answer: Answer, counts: tuple[int, int, int]) -> None:
     played = Played()
     _count(played, answer, 2)
     assert (played.accepted, played.refused, played.ignored) == counts
+
+
+KEY = "zhishuMadeUpEncodingAESKey0123456789abcdefg"
+TOKEN = "a-made-up-token"
+PLAIN = ChannelSecret(token=TOKEN)
+SAFE = ChannelSecret(token=TOKEN, aes_keys=(KEY,), app_id="wx0000madeup000001")
+XML = "<xml><ToUserName>gh_madeup</ToUserName><MsgType>text</MsgType><Content>路灯不亮</Content></xml>".encode()
+JSON = '{"ToUserName":"gh_madeup","MsgType":"text","Content":"路灯不亮"}'.encode()
+
+
+@pytest.mark.parametrize("body", [XML, JSON, b"no message"])
+def test_a_wechat_message_is_signed_and_in_safe_mode_encrypted(body: bytes) -> None:
+    sent, query = as_wechat(PLAIN, Request(body, "text/xml", 1))
+    assert sent == body
+    check_wechat(TOKEN, query["timestamp"], query["nonce"], query["signature"])
+    assert "msg_signature" not in query
+    sent, query = as_wechat(SAFE, Request(body, "text/xml", 1))
+    check_wechat(TOKEN, query["timestamp"], query["nonce"], query["signature"])
+    outer = wechat.read_fields(sent, "text/xml")
+    assert wechat.is_json(sent) == wechat.is_json(body)
+    wechat_crypto.check(SAFE, outer["Encrypt"], query)
+    assert wechat_crypto.decrypt(SAFE, outer["Encrypt"]) == (body, KEY)
+
+
+def test_a_letter_that_is_encrypted_already_is_signed_anew_and_sent_as_it_is() -> None:
+    sealed, _ = as_wechat(SAFE, Request(XML, "text/xml", 1))
+    for secret in (PLAIN, SAFE):
+        sent, query = as_wechat(secret, Request(sealed, "text/xml", 1, replay_count=1))
+        assert sent == sealed
+        wechat_crypto.check(secret, wechat.read_fields(sent, "text/xml")["Encrypt"], query)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.kafka_admin import OffsetRange
-from hub.reconcile import Account, account_for, sentences
+from hub.reconcile import Account, account_for, account_for_messages, sentences
 
 Rows = list[tuple[int, int, str]]
 OUTCOMES = st.sampled_from(["routed", "replay", "dead_letter"])
@@ -62,3 +62,24 @@ def test_records_not_stored_yet_are_said() -> None:
     account = Account([], {"progress": 3, "routed": 0})
     assert not account.good
     assert sentences(account) == ["progress: 3 record(s) not stored yet"]
+
+
+LOG = [(0, 0, "a"), (0, 1, "b"), (0, 2, "a"), (1, 0, "c"), (1, 1, None), (1, 2, "d")]
+
+
+def test_a_message_stands_in_one_report_or_came_before_or_has_its_letter() -> None:
+    account = account_for_messages("messages.a", LOG, {"a": 1, "b": 1, "c": 1}, {(1, 1), (1, 2)})
+    assert account.good
+    assert (account.records, account.routed, account.replay, account.dead_letter) == (6, 3, 1, 2)
+
+
+def test_a_message_in_no_report_or_in_two_is_named() -> None:
+    account = account_for_messages("messages.a", LOG, {"a": 2, "b": 1}, {(1, 2)})
+    assert (account.with_several, account.without_outcome) == (["0/0"], ["1/0", "1/1"])
+    whole = Account([], {}, [account])
+    assert not whole.good
+    assert sentences(whole) == [
+        "messages.a: 2 offset(s) with no outcome (partition/offset 1/0, 1/1)",
+        "messages.a: 1 offset(s) with more than one outcome (partition/offset 0/0)",
+    ]
+    assert whole.as_json()["messages"][0]["replay"] == 1

@@ -33,6 +33,8 @@ from tests.streams.make import CODEC, FEEDS
 
 PARTITIONS = 4
 INTAKE = [topics.intake_topic(feed) for feed in FEEDS]
+MESSAGES = topics.messages_topic("wechat")
+CONSUMED = [*INTAKE, MESSAGES]
 ROOT = Path(__file__).parents[2]
 
 
@@ -66,15 +68,21 @@ class Hub:
         self.producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 5})
 
     def create_topics(self) -> None:
-        names = {*INTAKE, topics.ROUTED, topics.ALERTS, topics.DEADLETTER}
-        existing = names & set(self.admin.list_topics(timeout=10).topics)
-        if existing:
-            for future in self.admin.delete_topics(list(existing)).values():
-                future.result()
-        wait_for(lambda: not names & set(self.admin.list_topics(timeout=10).topics), what="the topics to go")
+        names = {*CONSUMED, topics.ROUTED, topics.ALERTS, topics.DEADLETTER}
+        self.delete(*(names & set(self.admin.list_topics(timeout=10).topics)))
+        self.create(*names)
+
+    def create(self, *names: str) -> None:
         counts = {topics.ALERTS: 1, topics.DEADLETTER: 1}
         for future in self.admin.create_topics([NewTopic(n, counts.get(n, PARTITIONS), 1) for n in names]).values():
             future.result()
+        wait_for(lambda: {*names} <= set(self.admin.list_topics(timeout=10).topics), what="the topics to come")
+
+    def delete(self, *names: str) -> None:
+        if names:
+            for future in self.admin.delete_topics(list(names)).values():
+                future.result()
+        wait_for(lambda: not {*names} & set(self.admin.list_topics(timeout=10).topics), what="the topics to go")
 
     def send(self, topic: str, partition: int, values: list[bytes]) -> None:
         for value in values:
@@ -134,9 +142,13 @@ class Hub:
     def routed_count(self) -> int:
         return sum(self.sizes([topics.ROUTED]).values())
 
+    def sent_on(self) -> int:
+        """Reports in the intake topics."""
+        return sum(self.sizes(INTAKE).values())
+
     def lag(self, group: str) -> int:
-        """Records of the intake topics that the group has not committed."""
-        ends = self.sizes(INTAKE)
+        """Records of the topics it consumes that the group has not committed."""
+        ends = self.sizes(CONSUMED)
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group})
         asked = [TopicPartition(topic, number) for topic, number in ends]
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 import profiles
 from profiles import load_profile
 from schemas.codec import Codec
+from schemas.ids import report_id
 from schemas.records import Report
 from schemas.registry import FileRegistry
 
@@ -18,17 +19,23 @@ CODEC = Codec(FileRegistry())
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 START = 1_757_642_400_000  # 2025-09-12 10:00 in Asia/Shanghai
 FEEDS = ("hotline12345", "wechat")  # of the worker process
+CHANNELS = {"hotline12345": "demo-hotline", "wechat": "demo-wechat"}
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
-def report(number: int | str = 1, **changes: Any) -> Report:
+def rid(number: int | str, feed: str = "hotline12345") -> str:
+    """Id of `report(number, feed=feed)`."""
+    return report_id(feed, CHANNELS.get(feed, "demo-hotline"), str(number))
+
+
+def report(number: int | str = 1, *, feed: str = "hotline12345", **changes: Any) -> Report:
     """A plausible report; `number` is its upstream id."""
     made: dict[str, Any] = {
-        "report_id": f"hotline12345-{number}",
-        "feed": "hotline12345",
-        "channel": "demo-hotline",
+        "report_id": rid(number, feed),
+        "feed": feed,
+        "channel": CHANNELS.get(feed, "demo-hotline"),
         "place_key": "370212001",
         "matter_kind": "noise",
         "reporter_key": f"person-{number}",

@@ -14,7 +14,7 @@ from profiles import Profile
 from schemas.records import Report
 from streams.decide import Decider, Decision, Origin
 from streams.state import KEEP_MS, OffsetSet, PartitionState
-from tests.streams.make import DAY, HOUR, MINUTE, PROFILE, START, UNHURRIED, report
+from tests.streams.make import DAY, HOUR, MINUTE, PROFILE, START, UNHURRIED, report, rid
 
 TOPIC = "intake.hotline12345"
 
@@ -36,7 +36,7 @@ def last(*reports: Report) -> Any:
 
 def test_a_first_report_is_a_new_matter_of_its_own_id() -> None:
     routed = last(report(1))
-    assert (routed["relation"], routed["matter_id"], routed["linked_to"]) == ("new", "hotline12345-1", None)
+    assert (routed["relation"], routed["matter_id"], routed["linked_to"]) == ("new", rid(1), None)
     assert (routed["score"], routed["reasons"], routed["outcome"]) == (None, [], "routed")
 
 
@@ -44,14 +44,14 @@ def test_the_very_same_message_again_is_a_replay_and_changes_nothing_but_the_off
     before, _ = play([report(1)])
     after, decisions = play([report(1), report(1)])
     routed = decisions[1].routed
-    assert (routed["outcome"], routed["relation"], routed["linked_to"]) == ("replay", "replay", "hotline12345-1")
+    assert (routed["outcome"], routed["relation"], routed["linked_to"]) == ("replay", "replay", rid(1))
     assert replace(after, decided=before.decided) == before
 
 
 def test_another_content_under_the_same_id_is_a_revision_of_the_same_matter() -> None:
     reports = [report(1), report(2), report(2, content_hash="other")]
     assert last(*reports)["relation"] == "revision"
-    assert last(*reports)["matter_id"] == "hotline12345-1"
+    assert last(*reports)["matter_id"] == rid(1)
     assert last(*reports, reports[-1])["outcome"] == "replay"
 
 
@@ -66,16 +66,16 @@ def test_a_report_made_confidential_leaves_its_matter_and_nobody_is_linked_to_it
     hidden = {**two, "confidential": True, "content_hash": "other"}
     state, decisions = play([one, two, hidden])
     assert [(d.routed["relation"], d.routed["matter_id"]) for d in decisions] == [
-        ("new", "hotline12345-1"),
-        ("joined", "hotline12345-1"),
-        ("revision", "hotline12345-2"),
+        ("new", rid(1)),
+        ("joined", rid(1)),
+        ("revision", rid(2)),
     ]
-    matter = state.matters["hotline12345-1"]
-    assert (matter.report_ids, matter.reporters) == ({"hotline12345-1"}, {"person-1"})
+    matter = state.matters[rid(1)]
+    assert (matter.report_ids, matter.reporters) == ({rid(1)}, {"person-1"})
     nearer = report(3, reported_at=START + HOUR, reporter_key="person-2")
     assert last(one, two, nearer)["relation"] == "repeat"
     found = last(one, two, hidden, nearer)
-    assert (found["relation"], found["linked_to"]) == ("joined", "hotline12345-1")
+    assert (found["relation"], found["linked_to"]) == ("joined", rid(1))
     assert last(two, hidden, nearer)["relation"] == "new"
 
 
@@ -89,7 +89,7 @@ def test_confidentiality_only_rises() -> None:
 def test_a_reporter_stays_with_a_matter_by_another_report_of_theirs_that_is_not_confidential() -> None:
     two = report(2, reporter_key="person-1", reported_at=START + HOUR)
     state, _ = play([report(1), two, {**two, "confidential": True, "content_hash": "other"}])
-    assert state.matters["hotline12345-1"].reporters == {"person-1"}
+    assert state.matters[rid(1)].reporters == {"person-1"}
 
 
 def test_a_confidential_report_is_forgotten_like_any_other() -> None:
@@ -97,15 +97,15 @@ def test_a_confidential_report_is_forgotten_like_any_other() -> None:
     late = report(9, reported_at=START + KEEP_MS + DAY, received_at=START + KEEP_MS + DAY)
     for before in ([report(1), hidden], [report(1), report(2), hidden]):
         state, _ = play([*before, late])
-        assert set(state.reports) == set(state.matters) == {"hotline12345-9"}
+        assert set(state.reports) == set(state.matters) == {rid(9)}
 
 
 def test_another_person_joins_and_the_same_person_repeats() -> None:
     joined = last(report(1), report(2, reported_at=START + HOUR))
     assert (joined["relation"], joined["matter_id"], joined["linked_to"]) == (
         "joined",
-        "hotline12345-1",
-        "hotline12345-1",
+        rid(1),
+        rid(1),
     )
     again = last(report(1), report(2, reported_at=START + HOUR, reporter_key="person-1"))
     assert again["relation"] == "repeat"
@@ -166,7 +166,7 @@ def test_the_same_person_with_the_same_words_repeats_even_under_another_kind() -
 
 def test_a_chain_of_reports_does_not_stretch_a_matter_over_its_window() -> None:
     reports = [report(i, reported_at=START + i * 100 * HOUR) for i in range(3)]
-    assert [d.routed["matter_id"] for d in play(reports)[1]] == ["hotline12345-0", "hotline12345-0", "hotline12345-2"]
+    assert [d.routed["matter_id"] for d in play(reports)[1]] == [rid(0), rid(0), rid(2)]
 
 
 NOWHERE: dict[str, Any] = {"community_code": None, "street_code": None, "lon": None, "lat": None}
@@ -220,13 +220,13 @@ def test_the_link_does_not_depend_on_the_order_in_which_the_known_reports_came()
     known = [report(i, reported_at=START + i * 30 * HOUR, content="音乐" * i) for i in (1, 2, 3)]
     new = report(9, reported_at=START + 70 * HOUR, reporter_key="person-2")
     answers = [last(*order, new) for order in permutations(known)]
-    assert {a["linked_to"] for a in answers} == {"hotline12345-2"}
+    assert {a["linked_to"] for a in answers} == {rid(2)}
     assert len({(a["relation"], a["score"], *a["reasons"]) for a in answers}) == 1
 
 
 def test_of_equal_partners_the_earliest_is_linked_to_then_the_smallest_id() -> None:
     twins = [report(i, content="", title="") for i in (3, 1, 2)]
-    assert last(*twins, report(9, content="", title=""))["linked_to"] == "hotline12345-1"
+    assert last(*twins, report(9, content="", title=""))["linked_to"] == rid(1)
 
 
 def test_a_fifth_person_raises_one_mass_appeal_with_the_same_id_each_time() -> None:
@@ -234,8 +234,8 @@ def test_a_fifth_person_raises_one_mass_appeal_with_the_same_id_each_time() -> N
     alerts = [(i, d.alert) for i, d in enumerate(play(reports)[1]) if d.alert]
     [(at, alert)] = alerts
     assert at == PROFILE.mass_appeal_persons - 1
-    assert (alert["subject"], alert["value"], alert["threshold"]) == ("hotline12345-0", 5.0, 5.0)
-    assert alert["report_ids"] == [f"hotline12345-{i}" for i in range(5)]
+    assert (alert["subject"], alert["value"], alert["threshold"]) == (rid(0), 5.0, 5.0)
+    assert alert["report_ids"] == [rid(i) for i in range(5)]
     assert alert["raised_at"] == START + 4 * MINUTE
     assert [d.alert for d in play(reports)[1] if d.alert] == [alert]
 
@@ -248,13 +248,13 @@ def test_reports_older_than_the_log_is_kept_are_forgotten_entirely() -> None:
     old = [report(i, matter_kind=k) for i, k in enumerate(("noise", "garbage", "heating"))]
     late = START + KEEP_MS + HOUR
     state, _ = play([*old, report(9, reported_at=late, received_at=late)])
-    assert set(state.reports) == set(state.matters) == {"hotline12345-9"}
-    assert {r for entries in state.blocks.values() for _, r in entries} == {"hotline12345-9"}
+    assert set(state.reports) == set(state.matters) == {rid(9)}
+    assert {r for entries in state.blocks.values() for _, r in entries} == {rid(9)}
 
 
 def test_a_clock_that_runs_ahead_does_not_make_the_partition_forget() -> None:
     state, _ = play([report(1), report(2, reported_at=START + 1000 * DAY)])
-    assert set(state.reports) == {"hotline12345-1", "hotline12345-2"}
+    assert set(state.reports) == {rid(1), rid(2)}
 
 
 @UNHURRIED

@@ -4,13 +4,14 @@ import csv
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.base import make_context
+from connectors.base import Context
 from connectors.bodies import Broken
 from connectors.places import Places
-from connectors.privacy import Privacy
+from connectors.privacy import Privacy, SealKey
 from connectors.registry import CONNECTORS
 from profiles.sample import write_sample
 from schemas.records import Report
@@ -22,16 +23,16 @@ _LATER = 1_800_000_000_000  # received: after all of it was reported
 
 
 def _read(folder: Path) -> Iterator[Report]:
-    privacy, places = Privacy(b"k" * 32, b"s" * 32, "test"), Places(PROFILE)
+    privacy, places = Privacy(b"k" * 32, {"test": SealKey(b"s" * 32)}, "test"), Places(PROFILE)
     for channel in PROFILE.channels.values():
         connector = CONNECTORS[channel.protocol]
-        context = make_context(PROFILE, channel, privacy, places, _LATER)
+        context = Context(PROFILE, channel, privacy, places, ZoneInfo(PROFILE.timezone), _LATER)
         for file in sorted(folder.glob(f"*/{channel.id}.*")):
             if "progress" in file.name:
                 continue
             json = file.suffix == ".ndjson"
             for body in [file.read_bytes()] if json else file.read_bytes().splitlines():
-                for item in connector.parse(body, "application/x-ndjson" if json else "application/xml").items:
+                for item in connector.parse(body, "application/x-ndjson" if json else "application/xml", context).items:
                     assert not isinstance(item, Broken)
                     record = connector.normalise(item, context)
                     if record is not None and record[0] == "report":

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.ids import report_id
 from schemas.records import Report
 from schemas.topics import MAX_RECORD_BYTES, REPLAY_HEADER
 from streams.chunks import ChunkDecider, Outputs, RoutedEncoder
 from streams.decide import Decider, Origin
 from streams.state import PartitionState
-from tests.streams.make import CODEC, DAY, HOUR, PROFILE, START, UNHURRIED, Record, records, report
+from tests.streams.make import CODEC, DAY, HOUR, PROFILE, START, UNHURRIED, Record, records, report, rid
 
 TOPIC = "intake.hotline12345"
 DECIDER = ChunkDecider(PROFILE, CODEC)
+OF_NOBODY = report_id("hotline12345", "demo-nobody", "1")
+OF_WECHAT = report_id("hotline12345", "demo-wechat", "1")
 
 
 @st.composite
@@ -41,6 +44,11 @@ def report_lists(draw: st.DrawFn) -> list[Report]:
             )
         )
     return made
+
+
+def of_wechat(one: Report) -> Report:
+    """The same report, come by WeChat."""
+    return {**one, "feed": "wechat", "channel": "demo-wechat", "report_id": rid(one["upstream_id"], "wechat")}
 
 
 def fold(log: list[bytes]) -> PartitionState:
@@ -117,14 +125,14 @@ def test_the_last_content_of_each_report_sent_again_within_the_memory_is_replays
 def test_nothing_is_ever_linked_to_a_report_that_was_confidential_once(reports: list[Report]) -> None:
     hidden: set[str] = set()
     for routed in map(CODEC.routed_report, decide_all(reports)[1]):
-        report_id = routed["report"]["report_id"]
+        name = routed["report"]["report_id"]
         if routed["relation"] in ("new", "joined", "repeat", "episode"):
-            hidden.discard(report_id)  # seen for the first time, or again after it was forgotten
+            hidden.discard(name)  # seen for the first time, or again after it was forgotten
             assert routed["linked_to"] not in hidden
         if routed["report"]["confidential"] and routed["outcome"] == "routed":
-            hidden.add(report_id)
-        if report_id in hidden:
-            assert routed["matter_id"] == report_id
+            hidden.add(name)
+        if name in hidden:
+            assert routed["matter_id"] == name
 
 
 @UNHURRIED
@@ -142,7 +150,7 @@ def test_deciding_leaves_the_state_alone(reports: list[Report]) -> None:
 def test_two_topics_interleaved_anew_after_a_crash_give_one_outcome_for_each_offset(
     one: list[Report], other: list[Report], data: st.DataObject
 ) -> None:
-    feeds = {TOPIC: records(one), "intake.wechat": records([{**r, "feed": "wechat"} for r in other])}
+    feeds = {TOPIC: records(one), "intake.wechat": records([of_wechat(r) for r in other])}
     first, then = data.draw(st.permutations(list(feeds)))
     state = PartitionState()
     log = values(DECIDER.run(state, first, 0, feeds[first])) + values(DECIDER.run(state, then, 0, feeds[then]))
@@ -199,6 +207,9 @@ def letter(value: bytes | None, *headers: tuple[str, bytes]) -> Any:
         (CODEC.encode("report", report()) + b"x", "bad_record"),
         (CODEC.encode("report", report(feed="wechat")), "bad_record"),
         (CODEC.encode("report", report(report_id="")), "bad_record"),
+        (CODEC.encode("report", report(report_id=rid(2))), "bad_record"),
+        (CODEC.encode("report", report(channel="demo-nobody", report_id=OF_NOBODY)), "unknown_channel"),
+        (CODEC.encode("report", report(channel="demo-wechat", report_id=OF_WECHAT)), "unknown_channel"),
         (CODEC.encode("report", report(content_hash="")), "bad_record"),
         (CODEC.encode("report", report(place_key="")), "bad_record"),
         (CODEC.encode("report", report(reported_at=0)), "bad_time"),

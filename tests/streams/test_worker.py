@@ -1,5 +1,6 @@
 """The worker on a real broker: nothing lost, nothing decided differently, nothing committed too early."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 
 from hub.kafka_embedded import EmbeddedKafka
 from schemas import topics
+from schemas.records import Report
 from streams.process import WorkerError
-from streams.worker import Engine, WorkerConfig
-from tests.streams.conftest import INTAKE, PARTITIONS, Hub, Worker, wait_for
-from tests.streams.make import CODEC, FEEDS, MINUTE, PROFILE, START, Record, records, report
+from streams.worker import Engine, WorkerConfig, check_topics
+from tests.streams.conftest import CONSUMED, INTAKE, MESSAGES, PARTITIONS, Hub, Worker, wait_for
+from tests.streams.make import CODEC, FEEDS, MINUTE, PROFILE, START, Record, records, report, rid
 
 pytestmark = pytest.mark.kafka
 
@@ -85,7 +87,7 @@ def test_two_workers_share_whole_partition_numbers_and_one_takes_over_when_the_o
     shares = wait_for(lambda: (found := hub.assignments(first.group)) and len(found) == 2 and all(found) and found)
     for share in shares:
         numbers = {number for _, number in share}
-        assert share == {(topic, number) for topic in INTAKE for number in numbers}
+        assert share == {(topic, number) for topic in CONSUMED for number in numbers}
     assert first.process.poll() is None, "a worker ends itself when it is given a part of a partition number"
     wait_for(second.ready, what="partitions of the second")
     total += fill(hub, 300, first=500)
@@ -94,8 +96,95 @@ def test_two_workers_share_whole_partition_numbers_and_one_takes_over_when_the_o
     assert len(hub.decided_offsets()) == total
     matters = {d["report"]["report_id"]: d["matter_id"] for d in hub.decisions()}
     assert all(
-        matters[f"hotline12345-wechat-{p}-4"] == matters[f"hotline12345-wechat-{p}-3"] for p in range(PARTITIONS)
+        matters[rid(f"wechat-{p}-4", "wechat")] == matters[rid(f"wechat-{p}-3", "wechat")] for p in range(PARTITIONS)
     )
+
+
+def pieces(partition: int, persons: int) -> list[Report]:
+    """A text, a photo and a place of each person, all texts first; the place lies in another street."""
+    return [
+        report(
+            f"{partition}{kind}{person:04}",
+            feed="wechat",
+            reporter_key=f"{partition:02}{person:030}",
+            reported_at=START + kind * MINUTE,
+            received_at=START + kind * MINUTE + 50,
+            place_key="text:-" if kind < 2 else f"37021200{person % 5}",
+            location_method=None if kind < 2 else "coordinates",
+        )
+        for kind in range(3)
+        for person in range(persons)
+    ]
+
+
+def test_messages_become_whole_reports_though_workers_are_killed_in_between(
+    hub: Hub, start: Callable[..., Worker]
+) -> None:
+    sent = {partition: pieces(partition, 120) for partition in range(PARTITIONS)}
+    for partition, found in sent.items():
+        hub.send(MESSAGES, partition, [CODEC.encode("report", one) for one in found])
+    hub.send(MESSAGES, 0, [CODEC.encode("report", one) for one in sent[0][:20]])  # again
+    hub.send(MESSAGES, 1, [b"no avro"])
+    worker = start(chunk_records=20)
+    for kill in range(3):
+        before = hub.sent_on()
+        wait_for(lambda seen=before: hub.sent_on() > seen + 150, what="progress")
+        worker.kill()
+        assert hub.lag(worker.group), f"kill {kill} came when all was done: send more"
+        worker = start(chunk_records=20)
+    wait_for(lambda: hub.lag(worker.group) == 0, what="lag 0")
+    decisions = hub.decisions()
+    assert set(Counter((d["intake_partition"], d["intake_offset"]) for d in decisions).values()) == {1}
+    reports: dict[str, Report] = {}
+    for decision in decisions:
+        one = decision["report"]
+        known = reports.setdefault(one["report_id"], one)
+        if len(one["part_ids"]) > len(known["part_ids"]):
+            reports[one["report_id"]] = one
+    persons = {tuple(one["report_id"] for one in found if one["reporter_key"] == key)
+               for found in sent.values() for key in {one["reporter_key"] for one in found}}  # fmt: skip
+    assert {tuple(one["part_ids"]) for one in reports.values()} == persons
+    assert all(one["location_method"] == "coordinates" and one["report_id"] == one["part_ids"][0]
+               for one in reports.values())  # fmt: skip
+    assert {CODEC.dead_letter(m.value())["original"] for m in hub.read(topics.DEADLETTER)} == {b"no avro"}
+
+
+def test_a_message_passed_on_twice_is_a_replay_for_the_decider(hub: Hub, config: WorkerConfig) -> None:
+    """A worker that died before its commit, and the one after it."""
+    text, photo, _ = pieces(0, 1)
+    for _ in range(2):
+        assert engine(config).handle(MESSAGES, 0, records([text]))
+    passed = [m.value() for m in hub.read("intake.wechat")]
+    assert passed == [CODEC.encode("report", text)] * 2
+    decider = engine(config)
+    assert decider.handle("intake.wechat", 0, [Record(n, value) for n, value in enumerate(passed)])
+    assert [d["outcome"] for d in hub.decisions()] == ["routed", "replay"]
+
+    hub.send(MESSAGES, 0, [CODEC.encode("report", text)])
+    assert engine(config).handle(MESSAGES, 0, records([photo], 1)), "it reads what came before first"
+    assert [CODEC.report(m.value())["part_ids"] for m in hub.read("intake.wechat")][2:] == [
+        [text["report_id"], photo["report_id"]]
+    ]
+
+
+def test_a_chunk_of_messages_that_comes_again_to_the_same_worker_is_passed_on_once(
+    hub: Hub, config: WorkerConfig
+) -> None:
+    one, chunk = engine(config), records(pieces(0, 2))
+    assert one.handle(MESSAGES, 0, chunk[:4])
+    one.assign([(topic, 0) for topic in CONSUMED])
+    assert one.handle(MESSAGES, 0, chunk)
+    assert len(hub.read("intake.wechat")) == 6
+    one.assign([])
+    assert not one.handle(MESSAGES, 0, chunk)
+
+
+def test_without_a_channel_that_assembles_no_topic_of_messages_is_asked_for(hub: Hub, config: WorkerConfig) -> None:
+    hub.delete(MESSAGES)
+    with pytest.raises(WorkerError, match=rf"topics {MESSAGES} are missing"):
+        check_topics(config)
+    channels = {name: replace(channel, assemble_minutes=0.0) for name, channel in config.profile.channels.items()}
+    check_topics(replace(config, profile=replace(config.profile, channels=channels)))
 
 
 def test_poison_becomes_dead_letters_and_stops_nothing(hub: Hub, start: Callable[..., Worker]) -> None:
@@ -152,7 +241,7 @@ def test_an_unknown_error_ends_the_process_with_nothing_committed(
 
 
 def test_a_missing_topic_is_named_before_anything_starts(hub: Hub, start: Callable[..., Worker]) -> None:
-    hub.admin.delete_topics([topics.ALERTS])[topics.ALERTS].result()
+    hub.delete(topics.ALERTS)
     worker = start()
     assert worker.process.wait(60) == 1
     assert "topics alerts are missing" in worker.log.read_text()
@@ -169,7 +258,7 @@ def config(hub: Hub, tmp_path: Path) -> WorkerConfig:
 
 def engine(config: WorkerConfig) -> Engine:
     made = Engine(config)
-    made.assign([(topic, 0) for topic in INTAKE])
+    made.assign([(topic, 0) for topic in CONSUMED])
     return made
 
 
@@ -195,12 +284,12 @@ def test_a_partition_that_was_away_is_brought_up_to_the_end_of_the_log(hub: Hub,
     assert other.handle("intake.wechat", 0, of_wechat(2, first=1))
     one.assign([])
     assert not one.handle("intake.wechat", 0, of_wechat(2, first=1))
-    one.assign([(topic, 0) for topic in INTAKE])
+    one.assign([(topic, 0) for topic in CONSUMED])
     assert one.handle("intake.wechat", 0, of_wechat(2, first=1)), "it has its outcome: nothing is written"
     assert one.handle("intake.wechat", 0, of_wechat(2, first=2))
     assert [d["outcome"] for d in hub.decisions()] == ["routed", "routed", "replay"]
 
 
 def test_a_part_of_a_partition_number_is_refused(config: WorkerConfig) -> None:
-    with pytest.raises(WorkerError, match=r"\[0\] were assigned without some of their intake topics"):
-        Engine(config).assign([("intake.wechat", 0), *((topic, 1) for topic in INTAKE)])
+    with pytest.raises(WorkerError, match=r"\[0\] were assigned without some of their topics"):
+        Engine(config).assign([("intake.wechat", 0), *((topic, 1) for topic in CONSUMED)])

@@ -1,0 +1,154 @@
+"""Masks personal data in fields and free text. Pure patterns without keys; connectors.privacy has the keys.
+
+docs/decisions/0007-personal-data.md says what is masked, what is not, and why.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from schemas.numbers import find_numbers, plain_digits
+from schemas.persons import find_names, names_in_field
+
+#: Stands for personal data of which nothing may be read.
+FULL_MASK: Final = "***"
+
+#: Text as the message gave it, and what stands in its place for readers.
+Known = tuple[str, str]
+_Span = tuple[int, int, str]
+
+# One to one, so that a place found in the folded text is the same place in the text as it came.
+_FOLD: Final = (
+    {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+    | {0x3000: 0x20, 0xA0: 0x20}
+    | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), 0x2D)
+)
+_FULL_WIDTH: Final = re.compile("[\uff01-\uff5e\u3000\xa0\u2010-\u2015\u2212]")
+
+# GA 36: province, issuing office, then five characters (six for new energy), the last maybe a word; WJ armed police.
+_PROVINCES: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_MARK: Final = r"[A-HJ-NP-Za-hj-np-zＡ-ＨＪ-ＮＰ-Ｚａ-ｈｊ-ｎｐ-ｚ\d一二三四五六七八九零〇幺洞两拐勾]"
+_DOT: Final = "[ \t\u3000\xa0.．·•・‧∙_＿\\-－—–\u200b-\u200d\ufeff]{0,2}"
+_PLATE: Final = re.compile(
+    rf"(?P<plate>[{_PROVINCES}]{_DOT}[A-Za-zＡ-Ｚａ-ｚ]{_DOT}"
+    rf"(?=(?:[A-Za-zＡ-Ｚａ-ｚ]{_DOT}){{0,5}}[\d一二三四五六七八九零〇幺])"
+    rf"{_MARK}(?:{_DOT}{_MARK}){{3,4}}{_DOT}(?:{_MARK}|[挂学警港澳领使试超])(?![A-Za-z\d])"
+    rf"|使{_DOT}\d{{3}}{_DOT}\d{{3}}(?!\d)|(?<!\d)\d{{3}}{_DOT}\d{{3}}{_DOT}使(?!用)"
+    rf"|[WＷ][JＪ]{_DOT}(?:[{_PROVINCES}]{_DOT})?(?:\d{_DOT}){{4}}[\dA-Za-z](?![A-Za-z\d]))"
+)
+_MAYBE_PLATE: Final = re.compile(rf"[{_PROVINCES}][\s.．·•_\-—\u200b-\u200d]{{0,2}}[A-Za-zＡ-Ｚａ-ｚ]|使|[WＷ][JＪ]")
+_EMAIL: Final = re.compile(
+    r"(?<![A-Za-z0-9_.%+-])(?P<user>[A-Za-z0-9_.%+-]{1,64})"
+    r"(?:[ ]{0,2}@[ ]{0,2}|[ ]?(?:\(at\)|\[at\]|艾特)[ ]?)"
+    r"(?P<host>[A-Za-z0-9\u4e00-\u9fff-]{1,63}(?:[ ]?\.[ ]?[A-Za-z0-9-]{1,63}){1,8}|[A-Za-z0-9-]{1,63}\.[\u4e00-\u9fff]{2,4})",
+    re.IGNORECASE,
+)
+_MAYBE_EMAIL: Final = re.compile(r"[@＠]|艾特|[(\[（【]at[)\]）】]", re.IGNORECASE)
+
+_MOBILE: Final = re.compile(r"(?:(?:\+|00)?86|0)?(1[3-9]\d{9})")
+_PHONE: Final = re.compile(r"0?\d{7,12}")
+_SEPARATORS: Final = re.compile(r"[\s().\-·_/\u200b-\u200f\u2060\ufeff]+")
+
+
+def fold(text: str) -> str:
+    """Full-width letters, digits and signs as ASCII, dashes as '-'; as long as the text itself."""
+    return text.translate(_FOLD) if _FULL_WIDTH.search(text) else text
+
+
+def mask_text(text: str, known: Iterable[Known] = (), *, fully: bool = False) -> str:
+    """Text with phones, identity and card numbers, plates, e-mail addresses, named names and the `known` strings masked.
+
+    `fully`: nothing of them stays readable, as a confidential report needs.
+    """
+    for given, mask in known:
+        if given in text:
+            text = text.replace(given, FULL_MASK if fully else mask)
+    spans = _spans(text)
+    if not spans:
+        return text
+    parts: list[str] = []
+    done = 0
+    for start, end, mask in spans:
+        parts += (text[done:start], FULL_MASK if fully else mask)
+        done = end
+    return "".join((*parts, text[done:]))
+
+
+def has_personal(text: str) -> bool:
+    """Whether a text still holds something that `mask_text` would mask."""
+    return bool(_spans(text))
+
+
+def _spans(text: str) -> list[_Span]:
+    """What to mask, in order and apart: start, end and mask."""
+    spans = [(found.start, found.end, _NUMBER_MASKS[found.kind](found.digits)) for found in find_numbers(text)]
+    if _MAYBE_PLATE.search(text):
+        spans += [(*found.span("plate"), _mask_plate(found["plate"])) for found in _PLATE.finditer(text)]
+    if _MAYBE_EMAIL.search(text):
+        folded = fold(text).replace("【", "[").replace("】", "]")
+        spans += [(*f.span(), f"{f['user'][0]}***@{f['host'].replace(' ', '')}") for f in _EMAIL.finditer(folded)]
+    spans += [(start, end, mask_name(name)) for start, end, name in find_names(text)]
+    return _apart(spans) if len(spans) > 1 else spans
+
+
+def _apart(spans: list[_Span]) -> list[_Span]:
+    """The spans in order; of two that overlap the longer one, grown over the other."""
+    found: list[_Span] = []
+    for start, end, mask in sorted(spans):
+        if found and start < found[-1][1]:
+            before = found.pop()
+            shown = before[2] if before[1] - before[0] >= end - start else mask
+            found.append((before[0], max(before[1], end), shown))
+        else:
+            found.append((start, end, mask))
+    return found
+
+
+def mask_name(name: str) -> str:
+    """A name with its first character only."""
+    return f"{name[0]}**"
+
+
+def phone_digits(text: str) -> str:
+    """A phone number as bare digits (a mobile without country code); empty for anything else, a masked number too."""
+    digits = _SEPARATORS.sub("", plain_digits(fold(text)))
+    if found := _MOBILE.fullmatch(digits):
+        return found[1]
+    digits = digits.removeprefix("+86")
+    return digits if _PHONE.fullmatch(digits) else ""
+
+
+def mask_phone(digits: str) -> str:
+    """A mobile as 138****0000, any other number with its last four digits hidden."""
+    return f"{digits[:3]}****{digits[-4:]}" if len(digits) == 11 and digits[0] == "1" else f"{digits[:-4]}****"
+
+
+def mask_id(value: str) -> str:
+    """An account or OpenID: its first two and last two characters where it is long enough to stay hidden."""
+    return f"{value[:2]}****{value[-2:]}" if len(value) >= 12 else "****"
+
+
+def known_name(name: str) -> list[Known]:
+    """What masks a person's name in free text: the surname stays. Empty for words that name nobody."""
+    return [(part, mask_name(part)) for part in names_in_field(name)]
+
+
+def known_phone(given: str) -> list[Known]:
+    """What masks a phone field's own text where free text repeats it, however it is written there."""
+    digits = phone_digits(given)
+    return [(spelling, mask_phone(digits)) for spelling in dict.fromkeys((given, digits))] if digits else []
+
+
+def _mask_plate(found: str) -> str:
+    kept = "".join(character for character in fold(found) if character.isalnum())
+    return f"{kept[:2]}****" if not kept[0].isdigit() else "****使"
+
+
+_NUMBER_MASKS: Final[dict[str, Callable[[str], str]]] = {
+    "identity": lambda digits: f"{digits[0]}{'*' * 16}{digits[-1]}",
+    "card": lambda digits: f"************{digits[-4:]}",
+    "mobile": lambda digits: mask_phone(digits[-11:]),
+    "landline": lambda digits: f"{digits[:-4]}****",
+    "local": lambda _: "****",
+    "foreign": lambda digits: f"{digits[:-6]}******",
+}

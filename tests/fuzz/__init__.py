@@ -1,0 +1,1 @@
+"""Fuzzing of every parser: docs/decisions/0020-fuzzing.md."""

@@ -1,0 +1,377 @@
+"""An exchange table on a real PostgreSQL: nothing is lost, and nothing comes twice but as a replay."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from connectors.readers.database import Database
+from connectors.readers.loop import Reader, SourceError
+from connectors.readers.sql import SqlOrigin
+from profiles.sources import SqlSource
+from tests.readers.parts import PROFILE, ROWS, Kept, channel, reader, run_until, until
+from tests.readers.postgres import connect, dsn
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+TABLE = """
+CREATE TABLE orders (
+    id bigint PRIMARY KEY, number text, made_at timestamp, text text, phone text, updated_at timestamptz
+)"""
+START = datetime(2025, 9, 12, tzinfo=UTC)
+#: Makes the readers of one test: keyword arguments are those of the source.
+Make = Callable[..., Reader]
+
+
+@pytest.fixture
+def make(tmp_path: Path, postgres_folder: Path, database: str, kept: Kept) -> Make:
+    def made(**source: object) -> Reader:
+        given = {"table": "orders", "key": "id", "clock": "updated_at", "every_s": 0.01, **source}
+        if "query" in given:
+            del given["table"]
+        lines = "\n".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in given.items())
+        one = channel(tmp_path, f"{ROWS}[channel.source]\nkind = 'sql'\n{lines}\n")
+        assert isinstance(one.source, SqlSource)
+        held = Database(dsn(postgres_folder, database), None, one.source.timeout_s)
+        origin = SqlOrigin(one.id, one.source, ZoneInfo(PROFILE.timezone), held)
+        return reader(one, origin, kept, tmp_path / "cursors")
+
+    return made
+
+
+def put(pg: psycopg.Connection, number: int, clock: datetime | None, text: str = "夜间噪声") -> None:
+    pg.execute(
+        "INSERT INTO orders VALUES (%s, %s, '2025-09-12 10:11:08', %s, '13800001234', %s)",
+        (number, f"N{number}", text, clock),
+    )
+
+
+def passed(one: Reader, times: int = 1) -> None:
+    for _ in range(times):
+        asyncio.run(one.pass_once())
+
+
+def test_rows_become_reports_and_a_second_pass_takes_none_again(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(TABLE)
+    for number in range(1, 8):
+        put(pg, number, START + timedelta(minutes=number))
+    one = make(batch=3)
+    passed(one, 3)
+    assert kept.ids() == [f"N{number}" for number in range(1, 8)]
+    (report, *_) = kept.reports()
+    assert report["reported_at"] == int(datetime(2025, 9, 12, 2, 11, 8, tzinfo=UTC).timestamp() * 1000)
+    assert report["reporter_mask"] == "138****1234"
+
+
+def test_a_new_reader_goes_on_where_the_last_one_stopped(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(TABLE)
+    put(pg, 1, START)
+    passed(make())
+    put(pg, 2, START + timedelta(hours=1))
+    passed(make())
+    assert kept.ids() == ["N1", "N2"]
+
+
+def test_a_lost_cursor_costs_replays_with_the_same_ids(
+    pg: psycopg.Connection, make: Make, kept: Kept, tmp_path: Path
+) -> None:
+    pg.execute(TABLE)
+    put(pg, 1, START)
+    passed(make())
+    (tmp_path / "cursors" / "table.json").write_bytes(b"{ broken")
+    passed(make())
+    first, again = kept.reports()
+    assert first["report_id"] == again["report_id"]
+    assert first["content_hash"] == again["content_hash"]
+
+
+def test_a_row_committed_late_with_an_older_clock_is_taken(
+    pg: psycopg.Connection, make: Make, kept: Kept, postgres_folder: Path, database: str
+) -> None:
+    pg.execute(TABLE)
+    with connect(postgres_folder, database) as slow:
+        slow.autocommit = False
+        slow.execute("INSERT INTO orders VALUES (1, 'N1', '2025-09-12 10:00', '慢', '', %s)", (START,))
+        put(pg, 2, START + timedelta(seconds=30))
+        one = make(lag_s=60)
+        passed(one)
+        assert kept.ids() == ["N2"]
+        slow.commit()
+    passed(one, 2)
+    assert kept.ids() == ["N2", "N1"]
+
+
+def test_equal_clocks_across_the_border_of_a_batch_are_all_taken(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE)
+    for number in range(1, 11):
+        put(pg, number, START)
+    passed(make(batch=3, lag_s=0), 2)
+    put(pg, 11, START)
+    passed(make(batch=3, lag_s=0))
+    assert Counter(kept.ids()) == Counter(f"N{number}" for number in range(1, 12))
+
+
+def test_an_update_is_taken_as_a_revision(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(TABLE)
+    put(pg, 1, START)
+    put(pg, 2, START)
+    one = make(lag_s=0)
+    passed(one)
+    pg.execute("UPDATE orders SET text = '改了', updated_at = %s WHERE id = 1", (START + timedelta(days=1),))
+    passed(one)
+    assert kept.ids() == ["N1", "N2", "N1"]
+    assert kept.reports()[-1]["content"] == "改了"
+
+
+def test_an_update_that_leaves_the_clock_is_seen_within_the_lag_window(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE)
+    put(pg, 1, START)
+    one = make()
+    passed(one)
+    pg.execute("UPDATE orders SET text = '改了'")
+    passed(one, 2)
+    assert [report["content"] for report in kept.reports()] == ["夜间噪声", "改了"]
+
+
+def test_rows_without_a_clock_are_taken_once_and_their_changes_too(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE)
+    for number in range(1, 6):
+        put(pg, number, None)
+    put(pg, 6, START)
+    one = make(batch=2)
+    passed(one, 2)
+    assert sorted(kept.ids()) == [f"N{number}" for number in range(1, 7)]
+    pg.execute("UPDATE orders SET text = '改了' WHERE id = 2")
+    put(pg, 7, None)
+    passed(one, 2)
+    assert kept.ids()[6:] == ["N2", "N7"]
+
+
+def test_a_table_without_a_clock_is_read_by_key_and_late_numbers_are_found(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE)
+    for number in (1, 2, 9, 10, 11):
+        put(pg, number, None)
+    one = make(clock="", batch=2, lag_rows=3)
+    passed(one)
+    put(pg, 8, None)  # before the oldest of the three rows that are read again
+    put(pg, 10_000, None)
+    passed(one)
+    assert kept.ids()[5:] == ["N10000"]
+    put(pg, 9_999, None)
+    passed(one, 2)
+    assert kept.ids()[6:] == ["N9999"]
+
+
+def test_a_table_that_was_emptied_goes_on_with_what_is_put_in_then(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE)
+    for number in (101, 102):
+        put(pg, number, None)
+    put(pg, 103, START)
+    one = make()
+    passed(one)
+    pg.execute("TRUNCATE orders")
+    passed(one)
+    put(pg, 1, None)
+    put(pg, 2, START + timedelta(minutes=1))
+    passed(one, 2)
+    assert kept.ids() == ["N101", "N102", "N103", "N1", "N2"]
+
+
+def test_a_clock_in_the_far_future_hides_no_row_that_follows(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(TABLE)
+    put(pg, 1, datetime(2099, 1, 1, tzinfo=UTC))
+    one = make()
+    passed(one)
+    put(pg, 2, datetime.now(UTC))
+    passed(one, 2)
+    assert kept.ids() == ["N1", "N2"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "early", "late"),
+    [
+        ("timestamp", {"zone": "Asia/Shanghai"}, "'2025-09-12 10:00:00.123456'", "'2025-09-12 10:00:00.123457'"),
+        ("date", {}, "'2025-09-12'", "'2025-09-13'"),
+        ("bigint", {"clock_format": "epoch_ms"}, "1757642400000", "1757642400001"),
+        ("numeric(12)", {"clock_format": "epoch_s"}, "1757642400", "1757642401"),
+        ("varchar(20)", {"clock_format": "%Y-%m-%d %H:%M:%S"}, "'2025-09-12 10:00:00'", "'2025-09-12 10:00:01'"),
+        ("char(16)", {"clock_format": "%Y%m%d%H%M%S"}, "'20250912100000'", "'20250912100001'"),
+    ],
+)
+def test_a_clock_may_be_a_time_a_day_a_number_or_a_text(
+    pg: psycopg.Connection, make: Make, kept: Kept, kind: str, options: dict[str, str], early: str, late: str
+) -> None:
+    pg.execute(f"CREATE TABLE orders (id text, number text, made_at text, text text, updated_at {kind})")
+    first = ", ".join(f"('{n}', 'N{n}', '2025-09-12 10:11:08', '噪声', {early})" for n in range(5))
+    pg.execute(f"INSERT INTO orders VALUES {first}")
+    one = make(batch=2, **options)
+    passed(one)
+    pg.execute(f"INSERT INTO orders VALUES ('5', 'N5', '2025-09-12 10:11:08', '噪声', {late})")
+    passed(one, 2)
+    assert kept.ids() == [f"N{n}" for n in range(6)]
+
+
+def test_the_columns_types_become_what_a_mapping_can_read(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(
+        "CREATE TABLE orders (id numeric(18), number numeric(18), made_at timestamptz, text bytea, phone char(20), "
+        "updated_at timestamptz)"
+    )
+    pg.execute(
+        "INSERT INTO orders VALUES (1, 250912101108115409, '2025-09-12 10:11:08+08', %s, '13800001234', now())",
+        ("夜间噪声".encode("gbk"),),
+    )
+    passed(make())
+    (report,) = kept.reports()
+    assert report["upstream_id"] == "250912101108115409"
+    assert report["content"] == "夜间噪声"
+    assert report["reported_at"] == int(datetime(2025, 9, 12, 2, 11, 8, tzinfo=UTC).timestamp() * 1000)
+
+
+def test_a_database_of_gbk_bytes_is_read_with_its_encoding_named(
+    postgres_folder: Path, make: Make, kept: Kept, tmp_path: Path
+) -> None:
+    with connect(postgres_folder) as owner:
+        owner.execute("CREATE DATABASE old ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    with connect(postgres_folder, "old", client_encoding="SQL_ASCII") as pg:
+        pg.execute(TABLE.encode())
+        pg.execute("INSERT INTO orders VALUES (1, 'N1', '2025-09-12 10:00', '夜间噪声', '', now())".encode("gbk"))
+    one = channel(tmp_path, f"{ROWS}[channel.source]\nkind='sql'\ntable='orders'\nkey='number'\nclock='updated_at'\n")
+    assert isinstance(one.source, SqlSource)
+    held = Database(dsn(postgres_folder, "old", client_encoding="gbk"), None, 5)
+    passed(reader(one, SqlOrigin(one.id, one.source, SHANGHAI, held), kept, tmp_path / "old"))
+    assert kept.reports()[0]["content"] == "夜间噪声"
+
+
+def test_a_query_is_read_like_a_table_and_mixed_case_names_are_kept(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute('CREATE TABLE "工单" ("Id" int, "编号" text, "时间" timestamp, "诉求" text, "更新" timestamptz)')
+    pg.execute(
+        "INSERT INTO \"工单\" VALUES (1, 'N1', '2025-09-12 10:00', '甲', now()), (2, 'N2', '2025-09-12 10:00', '乙', now())"
+    )
+    columns = '"Id", "编号" AS number, "时间" AS made_at, "诉求" AS text, "更新"::timestamptz AS "更新"'
+    query = f'SELECT {columns} FROM "工单" WHERE "Id" > 1'
+    passed(make(query=query, key="Id", clock="更新"), 2)
+    assert kept.ids() == ["N2"]
+
+
+def test_the_reader_can_change_nothing_in_the_database(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(TABLE)
+    pg.execute("CREATE FUNCTION wipe() RETURNS int LANGUAGE sql AS 'DELETE FROM orders; SELECT 1'")
+    put(pg, 1, START)
+    with pytest.raises(SourceError, match="ReadOnlySqlTransaction"):
+        passed(make(query="SELECT *, wipe() AS gone FROM orders"))
+    assert pg.execute("SELECT count(*) FROM orders").fetchone() == (1,)
+
+
+def test_a_question_that_takes_too_long_is_broken_off(pg: psycopg.Connection, make: Make) -> None:
+    with pytest.raises(SourceError, match="QueryCanceled"):
+        passed(make(query="SELECT 1 AS id, now() AS updated_at, pg_sleep(60)", timeout_s=0.2))
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({"table": "nothing"}, "UndefinedTable"),
+        ({"clock": "nothing"}, "UndefinedColumn"),
+        ({"query": "SELECT 1 AS other, now() AS updated_at"}, "UndefinedColumn"),
+    ],
+)
+def test_a_wrong_source_is_told_without_its_question(
+    pg: psycopg.Connection, make: Make, source: dict[str, object], told: str
+) -> None:
+    pg.execute(TABLE)
+    with pytest.raises(SourceError, match=told) as refused:
+        passed(make(**source))
+    assert "SELECT" not in str(refused.value)
+
+
+def test_a_key_that_is_null_is_told_and_not_skipped(pg: psycopg.Connection, make: Make) -> None:
+    pg.execute(TABLE.replace("PRIMARY KEY", ""))
+    pg.execute("INSERT INTO orders (updated_at) VALUES (now())")
+    with pytest.raises(SourceError, match="null"):
+        passed(make())
+
+
+def test_rows_that_are_refused_are_dead_lettered_once(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(TABLE)
+    put(pg, 1, START)
+    pg.execute("INSERT INTO orders VALUES (2, '', '2025-09-12', '13800001234', '', %s)", (START,))
+    one = make()
+    passed(one, 3)
+    assert kept.ids() == ["N1"]
+    (letter,) = kept.letters()
+    assert letter["channel"] == "table"
+    assert "13800001234" not in letter["reason"]
+
+
+def test_killed_connections_and_a_kafka_that_is_away_lose_and_double_nothing(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE)
+    count = 300
+    one = make(batch=10, lag_s=60)
+
+    async def beside() -> None:
+        for number in range(1, count + 1):
+            put(pg, number, START + timedelta(seconds=number // 7))
+            if number % 20 == 0:
+                pg.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            if number % 50 == 0:
+                kept.refusals = 1
+            await asyncio.sleep(0)
+
+    asyncio.run(run_until(one, lambda: len(set(kept.ids())) == count, beside))
+    assert Counter(kept.ids()) == Counter(f"N{number}" for number in range(1, count + 1))
+    assert kept.refused > 0
+
+
+def test_a_connection_killed_in_the_middle_of_an_answer_is_made_anew(
+    pg: psycopg.Connection, make: Make, kept: Kept, database: str
+) -> None:
+    pg.execute(TABLE)
+    put(pg, 1, START)
+    one = make(query="SELECT * FROM orders, pg_sleep(0.5)")
+
+    def asked() -> list[int]:
+        found = pg.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = %s AND query LIKE '%%pg_sleep(0.5)%%' AND pid <> pg_backend_pid()",
+            (database,),
+        )
+        return [pid for (pid,) in found.fetchall()]
+
+    async def kill() -> None:
+        await until(lambda: bool(asked()))
+        for pid in asked():
+            pg.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        await until(lambda: one.state.failures == 1)
+        assert "SQLSTATE" in one.state.last_error
+
+    asyncio.run(run_until(one, lambda: bool(kept.records), kill))
+    assert kept.ids() == ["N1"]
+    assert one.state.failures == 0
+
+
+@pytest.mark.parametrize("dsn_given", ["no url", "postgresql://u:secret@h:port/db", "sybase://u:secret@h/db"])
+def test_a_dsn_that_can_not_be_used_is_told_without_its_password(dsn_given: str) -> None:
+    with pytest.raises(ValueError, match=r"dsn|driver") as refused:
+        Database(dsn_given, None, 1)
+    assert "secret" not in str(refused.value)
