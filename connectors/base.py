@@ -37,9 +37,6 @@ _SHORTEST_ACCOUNT: Final = 6
 #: Characters of a message's texts together: masking spoken digits takes some 20 microseconds for each.
 _MOST_TEXT: Final = 30_000
 
-SATISFACTION: Final = {"满意": "satisfied", "基本满意": "basic", "不满意": "dissatisfied", "未评价": "unrated"}
-LEVELS: Final = {"网格": "grid", "社区": "community", "街道": "street", "区": "district"}
-
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -20,7 +20,6 @@ LIST_LIMIT: Final = 50
 #: Control characters but tab and newline, and the invisible ones that could hide a phone number from the masks.
 INVISIBLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _NUMBER: Final = re.compile(r"[+-]?\d{1,12}(?:\.\d{1,20})?", re.ASCII)
-_FLAGS: Final = {"是": True, "否": False, "true": True, "false": False, "1": True, "0": False, "y": True, "n": False}
 
 Fields = Mapping[str, Any]
 T = TypeVar("T")
@@ -79,18 +78,6 @@ def number(data: Fields, name: str, wrong: ReasonCode = "bad_field") -> float | 
     return float(value)
 
 
-def flag(data: Fields, name: str) -> bool | None:
-    """Yes or no as JSON boolean, 是/否, true/false, y/n, 1/0; None when not given."""
-    value = data.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str | int) and (found := _FLAGS.get(str(value).strip().lower())) is not None:
-        return found
-    raise Refusal("bad_field", f"{name}: must be yes or no (是/否, true/false)")
-
-
 def choice(data: Fields, name: str, table: Mapping[str, T], default: T) -> T:
     """The value's entry in `table`; `default` when not given; unknown_code for any other value."""
     value = text(data, name)
@@ -105,19 +92,6 @@ def needed(data: Fields, name: str, table: Mapping[str, T]) -> T:
     """Like `choice`, for a field that must be given."""
     text(data, name, required=True)
     return choice(data, name, table, next(iter(table.values())))
-
-
-def texts(data: Fields, name: str, limit: int = TEXT_LIMIT) -> list[str]:
-    """A list of at most 50 texts; one text stands for a list of one; empty ones are left out."""
-    value = data.get(name)
-    if value is None:
-        return []
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, list):
-        raise Refusal("bad_field", f"{name}: must be a list of texts")
-    if len(items) > LIST_LIMIT:
-        raise Refusal("field_too_long", f"{name}: more than {LIST_LIMIT} entries; shorten it")
-    return [found for item in items if (found := text({name: item}, name, limit))]
 
 
 def nested(data: Fields, name: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ GET  /metrics                        Prometheus
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -23,6 +22,7 @@ from connectors.answers import CLOSE, AnsweredError
 from connectors.base import Connector, Outcome, Reply
 from connectors.errors import Refusal
 from connectors.guard import Guard
+from connectors.incoming import LIMITS, Bodies, Limits, expect
 from connectors.intake import Intake, Taken, count_refused
 from connectors.producer import UnavailableError
 from connectors.registry import CONNECTORS, URL_CHECKS
@@ -39,22 +39,13 @@ _REPLAY_COUNT: Final = re.compile(r"\d{1,6}", re.ASCII)
 _METHODS: Final = ("POST", "PUT", "GET", "DELETE")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`body_s`: seconds in which a body must have arrived. `in_flight_bytes`: bodies that one process holds at once."""
-
-    body_s: float = 30.0
-    in_flight_bytes: int = 128 * 1024 * 1024
-
-
 class Gateway:
     """Handlers of one gateway process; `make_app` puts them behind their addresses."""
 
     def __init__(self, intake: Intake, guard: Guard, limits: Limits) -> None:
         self._intake = intake
         self._guard = guard
-        self._limits = limits
-        self._in_flight = 0
+        self._bodies = Bodies(limits)
 
     async def intake(self, request: web.Request) -> web.StreamResponse:
         """A channel's own messages, at its address."""
@@ -141,7 +132,11 @@ class Gateway:
         proof = self._guard.begin(request, channel, own=own)
         read = bytearray()
         try:
-            await self._read(request, channel, read)
+            try:
+                await self._bodies.read(request, channel.max_body_bytes, read)
+            except Refusal as refusal:
+                count_refused(channel, [refusal.code])
+                raise AnsweredError(refusal, CLOSE) from None
             body = bytes(read)
             self._guard.finish(proof, body)
             taken = await self._intake.take(
@@ -159,45 +154,13 @@ class Gateway:
         except Refusal as refusal:
             raise self._guard.failed(proof, refusal) from None
         finally:
-            self._in_flight -= len(read)
+            self._bodies.release(read)
         self._guard.charge(channel, len(taken.outcomes) - 1)
         return body, taken
 
-    async def _read(self, request: web.Request, channel: Channel, body: bytearray) -> None:
-        """Reads no further than the channel's limit, nor longer than `Limits.body_s`; what is read counts as in flight."""
-        try:
-            if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise Refusal("unsupported_type", "send the body without Content-Encoding")
-            if (request.content_length or 0) > channel.max_body_bytes:
-                raise _too_large(channel)
-            if request.content.is_eof():  # it came in one piece with its headers, as short ones do
-                self._add(channel, body, request.content.read_nowait())
-                return
-            try:
-                async with asyncio.timeout(self._limits.body_s):
-                    await _continue(request)
-                    async for chunk in request.content.iter_any():
-                        self._add(channel, body, chunk)
-            except web.PayloadAccessError:
-                raise Refusal("bad_encoding", "the body broke off; send it again") from None
-            except TimeoutError:
-                raise Refusal("bad_encoding", "the body did not arrive in time; send it again") from None
-        except Refusal as refusal:
-            count_refused(channel, [refusal.code])
-            # What is left of the body is not read: the connection can't carry another request.
-            raise AnsweredError(refusal, CLOSE) from None
-
-    def _add(self, channel: Channel, body: bytearray, chunk: bytes) -> None:
-        body += chunk
-        self._in_flight += len(chunk)
-        if len(body) > channel.max_body_bytes:
-            raise _too_large(channel)
-        if self._in_flight > self._limits.in_flight_bytes:
-            raise Refusal("unavailable", "the hub is busy with other requests; send the same again")
-
 
 def make_app(
-    intake: Intake, guard: Guard, extra_routes: Iterable[web.AbstractRouteDef] = (), limits: Limits = Limits()
+    intake: Intake, guard: Guard, extra_routes: Iterable[web.AbstractRouteDef] = (), limits: Limits = LIMITS
 ) -> web.Application:
     """The gateway. `extra_routes`: what hub serves beside it, answered in the same way (connectors/answers.py)."""
     gateway = Gateway(intake, guard, limits)
@@ -205,11 +168,11 @@ def make_app(
     roots = sorted({root for connector in CONNECTORS.values() for root in connector.roots})
     app.add_routes(
         [
-            web.post("/intake/{channel}", gateway.intake, expect_handler=_expect),
+            web.post("/intake/{channel}", gateway.intake, expect_handler=expect),
             web.get("/intake/{channel}", gateway.url_check, allow_head=False),
-            web.post("/intake/{channel}/progress", gateway.progress, expect_handler=_expect),
+            web.post("/intake/{channel}/progress", gateway.progress, expect_handler=expect),
             *(
-                web.route(method, address, handler, expect_handler=_expect)
+                web.route(method, address, handler, expect_handler=expect)
                 for address, handler in [
                     ("/intake/{channel}/{tail:.+}", gateway.intake),
                     *((f"/{root}/{{tail:.+}}", gateway.rooted) for root in roots),
@@ -222,20 +185,6 @@ def make_app(
         ]
     )
     return app
-
-
-async def _expect(_request: web.Request) -> None:
-    """A sender that asks before it sends its body is answered when the body is wanted, not before it proved itself."""
-
-
-async def _continue(request: web.Request) -> None:
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # what aiohttp knows as "nothing was answered yet"
-
-
-def _too_large(channel: Channel) -> Refusal:
-    return Refusal("too_large", f"the body is over {channel.max_body_bytes} bytes; send smaller batches")
 
 
 def _content_type(request: web.Request) -> str:

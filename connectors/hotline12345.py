@@ -162,8 +162,7 @@ def _supplement(added: Supplement, data: shapes.Given, ctx: Context) -> Record:
 
 def _step(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
     name = _ACTIONS.get(flow.special) or _ACTIONS.get(flow.action) or _STAGES.get(flow.stage)
-    if name is None and not flow.stage:
-        name = _STAGES.get(flow.action)
+    name = name or (None if flow.stage else _STAGES.get(flow.action))
     if name is None:
         raise Refusal("unknown_code", "ps_caption, pso_caption: name no step that the hub knows; docs list them")
     ruling = flow.ruling or ("asked" if flow.action in _ASKING else "")

@@ -2,14 +2,15 @@
 examples, the reason codes. tests/connectors/test_openapi.py holds it against the running service.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final, cast, get_args
 
 import orjson
 
-from connectors import answers, canonical, citymgmt, hotline12345, police110, shapes
+from connectors import answers, shapes
 from connectors.auth import SIGNATURE_HEADER, TIME_HEADER
 from connectors.bodies import media_type
+from connectors.declared import SHAPES
 from connectors.errors import Refusal
 from connectors.examples import Example, good_examples
 from connectors.gateway import OUTCOME_HEADER
@@ -22,13 +23,6 @@ from schemas.reasons import REASON_CODES, ReasonCode
 
 Json = dict[str, Any]
 
-#: What each JSON protocol's messages look like: the field that tells the kind, and the shape of each kind.
-SHAPES: Final[dict[Protocol, tuple[str, Mapping[str, type[shapes.Shape]]]]] = {
-    "hotline12345": (hotline12345.KIND_FIELD, hotline12345.SHAPES),
-    "police110": (police110.KIND_FIELD, police110.SHAPES),
-    "citymgmt": (citymgmt.KIND_FIELD, citymgmt.SHAPES),
-    "canonical": (canonical.KIND_FIELD, canonical.SHAPES),
-}
 _JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
 _TABLE: Final = "text/csv"

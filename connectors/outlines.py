@@ -1,8 +1,10 @@
 """Which outlines of the profile hold a point at a moment: community, street, grids, or the sea."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -31,24 +33,63 @@ class Spot:
     professional_grids: tuple[str, ...] = ()
 
 
+#: Cells of which the outlines that reach into them are remembered: width in degrees (some 250 m), and how many.
+_CELLS_PER_DEGREE: Final = 400
+_CELLS: Final = 20_000
+
+
 class Outlines:
-    """An index over outlines; `zone` is the zone of their days. Of several that hold a point the lowest code is taken."""
+    """An index over outlines; `zone` is the zone of their days. Of several that hold a point the lowest code is taken.
+
+    The tree is asked once for a cell; what covers the whole cell needs no look at its outline after that.
+    """
 
     def __init__(self, areas: Iterable[Area], zone: ZoneInfo) -> None:
         self._areas = sorted(areas, key=lambda area: (area.kind, area.code))
         self._spans = [_span(area, zone) for area in self._areas]
         self._shapes = np.array([area.outline for area in self._areas])
         shapely.prepare(self._shapes)
+        self._bounds: list[list[float]] = shapely.bounds(self._shapes).tolist()
         self._tree = shapely.STRtree(self._shapes)
+        self._cell = lru_cache(_CELLS)(self._ask_tree)
         self.draw_communities = any(area.kind == "community" for area in self._areas)
+
+    def _ask_tree(self, column: int, row: int) -> tuple[tuple[int, bool], ...]:
+        """The outlines that reach into a cell, in order of code, and whether they cover it."""
+        side = 1 / _CELLS_PER_DEGREE
+        # A little wider, so that rounding puts no point into a cell that does not know its outline.
+        cell = shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side).buffer(side / 1000)
+        near = np.sort(self._tree.query(cell, predicate="intersects"))
+        covers = shapely.contains_properly(self._shapes[near], cell)
+        return tuple(zip(near.tolist(), covers.tolist(), strict=True))
+
+    def _holding(self, lon: float, lat: float, moment: int) -> list[int]:
+        """Numbers of the outlines in force that hold the point, in order of code."""
+        cell = self._cell(math.floor(lon * _CELLS_PER_DEGREE), math.floor(lat * _CELLS_PER_DEGREE))
+        sure: list[int] = []
+        maybe: list[int] = []
+        for number, covers in cell:
+            first, end = self._spans[number]
+            if not first <= moment < end:
+                continue
+            if covers:
+                sure.append(number)
+            else:
+                west, south, east, north = self._bounds[number]
+                if west <= lon <= east and south <= lat <= north:
+                    maybe.append(number)
+        if maybe:
+            holds = shapely.intersects_xy(self._shapes[maybe], lon, lat).tolist()
+            sure += [number for number, held in zip(maybe, holds, strict=True) if held]
+            sure.sort()
+        return sure
 
     def at(self, point: Point, moment: int) -> Spot:
         """What holds the point (WGS-84; a border belongs to it) at `moment`, milliseconds UTC."""
-        near = self._tree.query(shapely.Point(point))
         held: dict[str, list[Area]] = {}
-        for number in sorted(near[shapely.intersects_xy(self._shapes[near], *point)].tolist()):
-            if self._spans[number][0] <= moment < self._spans[number][1]:
-                held.setdefault(self._areas[number].kind, []).append(self._areas[number])
+        for number in self._holding(*point, moment):
+            area = self._areas[number]
+            held.setdefault(area.kind, []).append(area)
         community, confidence = _first(held, "community"), _INSIDE
         if community is None and "sea" not in held:
             community, confidence = self._beside(point, moment), _BESIDE

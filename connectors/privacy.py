@@ -88,10 +88,11 @@ class Privacy:
             raise ValueError("the seal key to be used is not in the ring of seal keys; add it under its id")
         if digest not in ("sha256", "sm3"):
             raise ValueError("the digest of keyed hashes must be sha256 or sm3")
-        self._hmac_key, self._digest_name = hmac_key, digest
+        self._keyed = hmac.new(
+            hmac_key, digestmod=digest
+        )  # an OpenSSL without SM3 fails here, not at the first message
         self._ring = dict(seal_keys)
         self.seal_key_id = seal_key_id
-        self._digest(b"")  # an OpenSSL without SM3 fails here, not at the first message
 
     def key_of(self, kind: str, value: str) -> str:
         """32 hex digits that stand for a person's `value` (phone, openid, id) wherever it appears."""
@@ -102,7 +103,9 @@ class Privacy:
         return self._digest(b"message:" + data)
 
     def _digest(self, data: bytes) -> str:
-        return hmac.digest(self._hmac_key, data, self._digest_name).hex()[:32]
+        keyed = self._keyed.copy()
+        keyed.update(data)
+        return keyed.hexdigest()[:32]
 
     def seal(self, data: bytes, bound_to: str) -> bytes:
         """`data` sealed with the present key and bound to an id; `SealKey.encrypt` tells the layout."""

@@ -192,7 +192,7 @@ def kind_of(fields: Mapping[str, Any], name: str, shapes: Mapping[str, type[Shap
         ]
         if len(fitting) == 1:
             return fitting[0]
-    raise Refusal("unsupported_type", f"{name}: must be one of {', '.join(shapes)}")
+    raise Refusal("unsupported_type", f"{name}: must be one of {', '.join(shapes)}; or give all that one of them needs")
 
 
 def _found(shape: type[Shape], fields: Mapping[str, Any], error: ValidationError) -> list[Problem]:

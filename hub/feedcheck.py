@@ -23,10 +23,10 @@ from connectors import open311, shapes
 from connectors.auth import NO_SECRET, ChannelSecret
 from connectors.base import Connector, Context, Record
 from connectors.bodies import Broken, Message, Parsed
+from connectors.declared import SHAPES
 from connectors.errors import Refusal
 from connectors.intake import as_refusal
 from connectors.mapping import clock, compiled
-from connectors.openapi import SHAPES
 from connectors.places import Places
 from connectors.privacy import Privacy, SealKey
 from connectors.readers.sheet_process import messages as sheet_messages

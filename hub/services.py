@@ -13,7 +13,7 @@ from aiohttp import web
 from connectors.documents import document_routes
 from connectors.gateway import make_app
 from connectors.guard import Guard
-from connectors.incoming import Bodies
+from connectors.incoming import Bodies, Limits
 from connectors.intake import Intake
 from connectors.open311.server import Server
 from connectors.openapi import openapi
@@ -41,6 +41,8 @@ from streams.worker import WorkerConfig, run_worker
 _SHUTDOWN_S: Final = 5.0
 #: Seconds before the screen says that ClickHouse does not answer.
 _SCREEN_PATIENCE_S: Final = 10
+#: Forms of Open311, which are short, held at once beside the intake's bodies.
+_FORMS: Final = Limits(in_flight_bytes=16 * 1024 * 1024)
 #: Seconds before a look-up is answered 503.
 _LOOKUP_PATIENCE_S: Final = 6
 
@@ -83,7 +85,7 @@ def _publisher_routes(settings: Settings, profile: Profile, intake: Intake, guar
     reports = ClickHouseReports(lambda: open_clickhouse(clickhouse_url(settings), _LOOKUP_PATIENCE_S))
     topics = asyncapi(release, open_registry(settings.registry_url), profile.feeds(), profile.assembled_feeds())
     return [
-        *Server(intake, guard, reports, Bodies()).routes(),
+        *Server(intake, guard, reports, Bodies(_FORMS)).routes(),
         *report_routes(profile, guard, reports),
         *document_routes(openapi(profile, release), topics),
     ]

@@ -35,9 +35,9 @@ SELECT
         (upstream_id, part_ids, kind_code, matter_kind, content, address, lon, lat, attachments,
          toUnixTimestamp64Milli(reported_at), toUnixTimestamp64Milli(source_due_at), toUnixTimestamp64Milli(due_at),
          agency_code, agency_name, level, manual_reason),
-        (received_at, _timestamp, intake_offset)
+        (length(part_ids), received_at, _timestamp, intake_offset)
     ),
-    argMin((matter_id, relation, linked_to), (relation = 'revision', received_at, _timestamp, intake_offset))
+    argMin((matter_id, relation, linked_to), (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset))
 FROM hub.routed FINAL
 WHERE outcome = 'routed' AND channel = {channel:String} AND report_id IN {ids:Array(String)}
 GROUP BY report_id
@@ -84,7 +84,10 @@ SELECT report_id FROM
     SELECT
         report_id,
         max(confidential) AS secret,
-        argMax((kind_code, matter_kind, toUnixTimestamp64Milli(reported_at)), (received_at, _timestamp, intake_offset)) AS latest
+        argMax(
+            (kind_code, matter_kind, toUnixTimestamp64Milli(reported_at)),
+            (length(part_ids), received_at, _timestamp, intake_offset)
+        ) AS latest
     FROM hub.routed FINAL
     WHERE outcome = 'routed' AND channel = {channel:String} AND report_id IN mine
     GROUP BY report_id

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Kind = Literal["identity", "card", "mobile", "landline", "local", "foreign"]
 
@@ -100,8 +100,7 @@ class Found:
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Atom:
+class _Atom(NamedTuple):
     """Digits that stay together. `listed`: a separator before it that may also stand between different numbers."""
 
     start: int
@@ -115,12 +114,16 @@ def find_numbers(text: str) -> list[Found]:
     """The personal numbers of a text, in order. Time grows with the length of the text, whatever is in it."""
     found: list[Found] = []
     for row in _ROW.finditer(text):
-        found += _read(text, _atoms(text, row.start(), row.end()))
+        atoms = _atoms(text, row.start(), row.end())
+        if sum(len(atom.digits) for atom in atoms) >= _SHORTEST:
+            found += _read(text, atoms)
     return found
 
 
 def plain_digits(text: str) -> str:
     """Text with spoken, full-width and other digits as 0 to 9; as long as the text itself."""
+    if text.isascii():
+        return text
     return "".join(_SPOKEN.get(c) or (str(int(c)) if c.isdecimal() else c) for c in text)
 
 
@@ -135,7 +138,7 @@ def _atoms(text: str, start: int, end: int) -> list[_Atom]:
             digits = plain_digits(piece[-1]) * _REPEATS[piece[0]]
         else:
             digits = _SPOKEN.get(piece, "X")
-        listed = _LISTED.search(text, last, found.start()) is not None
+        listed = last < found.start() and _LISTED.search(text, last, found.start()) is not None
         atoms.append(_Atom(found.start(), found.end(), digits, found.lastgroup == "plain", listed))
         last = found.end()
     return atoms
@@ -146,8 +149,14 @@ class _Cues:
 
     def __init__(self, text: str, start: int) -> None:
         self._before = text[max(0, start - _CUE_REACH) : start]
-        self.abroad = self._before.endswith(("+", "＋"))
-        self.masked = self._before.endswith("**")
+
+    @property
+    def abroad(self) -> bool:
+        return self._before.endswith(("+", "＋"))
+
+    @property
+    def masked(self) -> bool:
+        return self._before.endswith("**")
 
     @cached_property
     def identity(self) -> bool:
@@ -176,7 +185,7 @@ def _read(text: str, atoms: list[_Atom]) -> list[Found]:
     choice: list[tuple[int, Kind | None] | None] = [None] * len(atoms)
     for first in range(len(atoms) - 1, -1, -1):
         best[first] = best[first + 1]
-        cues = _Cues(text, atoms[first].start)
+        cues: _Cues | None = None
         digits = ""
         for last in range(first, len(atoms)):
             digits += atoms[last].digits
@@ -184,6 +193,7 @@ def _read(text: str, atoms: list[_Atom]) -> list[Found]:
                 break
             if len(digits) < _SHORTEST:
                 continue
+            cues = cues or _Cues(text, atoms[first].start)
             kind = _kind(text, atoms[first : last + 1], digits, cues)
             if kind is None:
                 continue
@@ -224,7 +234,7 @@ def _kind(text: str, atoms: list[_Atom], digits: str, cues: _Cues) -> Kind | Lit
 def _by_digits(text: str, atoms: list[_Atom], digits: str, cues: _Cues) -> Kind | Literal["keep"] | None:
     size, first = len(digits), digits[0]
     if size <= 8:
-        return "local" if _is_local(text, atoms, digits, cues) else None
+        return "local" if first not in "01" and _is_local(text, atoms, digits, cues) else None
     if "X" in digits:
         return "identity" if size == 18 and digits[17] == "X" and _is_identity(digits, cues) else None
     if 11 <= size <= 15 and first in "108" and _MOBILE.fullmatch(digits):
@@ -322,7 +332,7 @@ def _luhn(digits: str) -> bool:
 def _is_local(text: str, atoms: list[_Atom], digits: str, cues: _Cues) -> bool:
     """Seven or eight digits without area code: with a word for phones, or eight in one piece that nothing else explains."""
     end = atoms[-1].end
-    if digits[0] in "01" or "X" in digits or cues.masked or text.startswith("**", end):
+    if "X" in digits or cues.masked or text.startswith("**", end):
         return False
     if _DATE.fullmatch(digits) and len(atoms) == 3:
         return False

@@ -134,7 +134,7 @@ def test_no_secret_has_a_default() -> None:
     wanted = {
         name: rest for name, rest in found.items() if re.search("PASSWORD|SECRET|CLUSTER_ID|WEBHOOK|PROFILE", name)
     }
-    assert len(wanted) == 7
+    assert len(wanted) == 8
     for name, rest in wanted.items():
         assert re.match(r":\?set it in \.env", rest), f"{name} must be required, with a word on what to set"
     assert all(rest.startswith((":?", ":-")) for rest in found.values())
@@ -152,7 +152,7 @@ CLICKHOUSE_USERS = (ROOT / "docker/clickhouse/users.d/zhishu.xml").read_text(enc
 
 def test_every_user_of_clickhouse_has_a_password_from_the_environment() -> None:
     users = ElementTree.fromstring(CLICKHOUSE_USERS).findall("users/*")
-    assert [user.tag for user in users] == ["default", "hub", "bi"]
+    assert [user.tag for user in users] == ["default", "hub", "gateway", "bi"]
     asked = [password.get("from_env") for user in users for password in user.iterfind("password")]
     assert len(asked) == len(users)
     assert set(asked) <= environment("clickhouse").keys()
@@ -165,6 +165,9 @@ def test_the_user_default_of_clickhouse_is_shut_in_and_bi_reads_only_bi() -> Non
     granted = [query.text or "" for query in body.iterfind("users/bi/grants/query")]
     assert all(re.fullmatch(r"GRANT SELECT\b.* ON (bi|system|(?i:information_schema))\.\S+", text) for text in granted)
     assert "system.*" not in " ".join(granted)
+    reads = [query.text for query in body.iterfind("users/gateway/grants/query")]
+    assert reads == ["GRANT SELECT ON hub.routed", "GRANT SELECT ON hub.progress"]
+    assert body.findtext("users/gateway/profile") == "bi"
     assert body.findtext("profiles/bi/readonly") == "2"
 
 
@@ -265,11 +268,9 @@ def test_the_image_gets_every_package_and_nothing_secret() -> None:
     }
 
 
-def test_only_init_and_sink_get_clickhouses_writing_user_and_the_screen_reads_as_bi() -> None:
-    urls = {
-        name: str(SERVICES[name]["environment"].get("ZHISHU_CLICKHOUSE_URL", ""))
-        for name in HUB
-    }
+def test_only_init_and_sink_get_clickhouses_writing_user_and_the_others_read_as_little_as_they_need() -> None:
+    urls = {name: str(SERVICES[name]["environment"].get("ZHISHU_CLICKHOUSE_URL", "")) for name in HUB}
     assert {name for name, found in urls.items() if found.startswith("http://hub:")} == {"init", "sink"}
     assert urls["screen"].startswith("http://bi:")
-    assert urls["gateway"] == urls["reader"] == urls["worker"] == ""
+    assert urls["gateway"].startswith("http://gateway:")
+    assert urls["reader"] == urls["worker"] == ""

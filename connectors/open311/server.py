@@ -15,7 +15,7 @@ from connectors.base import Reply
 from connectors.bodies import media_type
 from connectors.errors import Refusal
 from connectors.guard import Guard
-from connectors.incoming import Bodies
+from connectors.incoming import Bodies, expect
 from connectors.intake import Intake, count_refused
 from connectors.open311 import CONNECTOR, FORM, answer, answers, catalogue, form, id_attribute
 from connectors.open311.catalogue import services
@@ -58,7 +58,7 @@ class Server:
         }
         return [
             *(web.get(f"{ROOT}/{address}.{_NOTATION}", _spoken(method)) for address, method in methods.items()),
-            web.post(f"{ROOT}/requests.{_NOTATION}", _spoken(self._create)),
+            web.post(f"{ROOT}/requests.{_NOTATION}", _spoken(self._create), expect_handler=expect),
         ]
 
     async def _discovery(self, request: web.Request, notation: answers.Notation) -> Reply:
@@ -82,13 +82,16 @@ class Server:
         likely = self._likely(request.query.get("jurisdiction_id", ""))
         self._guard.admit(request, likely)
         limit = max(channel.max_body_bytes for channel in self._channels.values())
+        read = bytearray()
         try:
-            async with self._bodies.read(request, limit) as body:
-                return await self._take(request, body, notation)
+            await self._bodies.read(request, limit, read)
+            return await self._take(request, bytes(read), notation)
         except Refusal as refusal:
             if likely is not None:
                 count_refused(likely, [refusal.code])
             raise AnsweredError(refusal, CLOSE) from None
+        finally:
+            self._bodies.release(read)
 
     async def _take(self, request: web.Request, body: bytes, notation: answers.Notation) -> Reply:
         content_type = request.headers.get("Content-Type", "").encode("ascii", "replace").decode()

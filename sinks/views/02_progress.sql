@@ -5,7 +5,7 @@ CREATE OR REPLACE VIEW bi.progress {on_cluster}
     feed LowCardinality(String) COMMENT 'Feed that carried it',
     channel LowCardinality(String) COMMENT 'Channel that published it',
     upstream_id String COMMENT 'The number the source gave the case',
-    step LowCardinality(String) COMMENT 'accept 受理, register 立案, dispatch 派单, sign 签收, respond 响应, handle 办理, feedback 反馈, revisit 回访, close 办结, rate 评价, return 退单, redispatch 改派, extend 延期, redo 重办, verify 核实, check 核查, rework 返工, suspend 挂账, supervise 督办, cancel 作废',
+    step LowCardinality(String) COMMENT 'accept 受理, register 立案, dispatch 派单, sign 签收, respond 响应, handle 办理, feedback 反馈, revisit 回访, close 办结, rate 评价, return 退单, redispatch 改派, extend 延期, redo 重办, verify 核实, check 核查, rework 返工, suspend 挂账, resume 恢复, collect 采集, object 申诉, supplement 补充, supervise 督办, cancel 作废',
     occurred_at DateTime64(3, 'UTC') COMMENT 'When the step happened at the source, UTC',
     received_at DateTime64(3, 'UTC') COMMENT 'When the gateway received it, UTC',
     unit Nullable(String) COMMENT '经办单位 as the source names it',

@@ -9,11 +9,14 @@ from aiohttp import web
 from connectors.auth import NO_SECRET, ChannelSecret
 from connectors.gateway import Limits, make_app
 from connectors.guard import Guard
+from connectors.incoming import Bodies
 from connectors.intake import Intake
+from connectors.open311.server import Server
 from connectors.producer import KafkaRecord, RecordSink, UnavailableError
 from profiles import Profile
 from schemas.codec import Codec
 from tests.connectors.make import NOW, PRIVACY, PROFILE
+from tests.connectors.stores import MemoryStore
 
 LIMITS = Limits()
 
@@ -53,4 +56,6 @@ def gateway(
 ) -> web.Application:
     """The gateway's application. `secrets` may be changed while it runs."""
     guard = Guard(lambda channel: secrets.get(channel, NO_SECRET), clock, b"a nonce key", proxies, monotonic)
-    return make_app(Intake(profile, PRIVACY, sink, codec, clock), guard, extra_routes, limits)
+    intake = Intake(profile, PRIVACY, sink, codec, clock)
+    open311 = Server(intake, guard, MemoryStore(), Bodies(limits)).routes()
+    return make_app(intake, guard, [*open311, *extra_routes], limits)

@@ -1,6 +1,6 @@
 """A store of reports in memory, and the gateway with all that a publisher gets, for tests that need no ClickHouse."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from connectors.auth import ChannelSecret
 from connectors.documents import document_routes
 from connectors.gateway import make_app
 from connectors.guard import Guard
-from connectors.incoming import Bodies
+from connectors.incoming import Bodies, Limits
 from connectors.intake import Intake
 from connectors.open311.server import Server
 from connectors.openapi import openapi
@@ -85,17 +85,21 @@ class KeepingSink:
 
 
 def publishers_app(
-    sink: KeepingSink, store: MemoryStore, profile: Profile = PROFILE, keys: dict[str, bytes] | None = None
+    sink: KeepingSink,
+    store: MemoryStore,
+    profile: Profile = PROFILE,
+    keys: dict[str, bytes] | None = None,
+    clock: Callable[[], int] = lambda: NOW,
 ) -> web.Application:
     """The gateway as `zhishu gateway` puts it together. keys: of channels that have not KEY."""
-    intake = Intake(profile, PRIVACY, sink, Codec(FileRegistry()), lambda: NOW)
+    intake = Intake(profile, PRIVACY, sink, Codec(FileRegistry()), clock)
     own = keys or {}
     guard = Guard(lambda name: ChannelSecret(keys=(own.get(name, KEY),), token="t"), intake.clock, b"n" * 32)
     return make_app(
         intake,
         guard,
         [
-            *Server(intake, guard, store, Bodies()).routes(),
+            *Server(intake, guard, store, Bodies(Limits())).routes(),
             *report_routes(profile, guard, store),
             *document_routes(openapi(profile, "1"), asyncapi("1", FileRegistry(), profile.feeds())),
         ],

@@ -411,9 +411,7 @@ def test_an_envelope_without_its_list_or_over_the_limit_is_refused(profile: Prof
     assert caught.value.code == "too_many_records"
 
 
-PAGES = [
-    page for page in sorted(DOCS.glob("*.md")) if re.search(r"^```toml\n\[\[channel\]\]", page.read_text("utf-8"), re.M)
-]
+PAGES = [DOCS / "canonical.md", DOCS / "hotline12345.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -24,7 +24,12 @@ KEY = "0f" * 32
 TOKEN = "a-made-up-token"
 PASSWORD = "a-made-up-password"
 #: What says that a page's example was taken, where the protocol has an answer of its own.
-TAKEN = {"wechat": "您反映的问题已收到", "gb28181": "<Result>OK</Result>", "gat1400": '"StatusCode":0'}
+TAKEN = {
+    "wechat": "您反映的问题已收到",
+    "gb28181": "<Result>OK</Result>",
+    "gat1400": '"StatusCode":0',
+    "open311": '"service_request_id":"open311-',
+}
 
 
 class KeepingSink:
@@ -49,7 +54,9 @@ def test_every_protocol_has_its_page() -> None:
 def test_the_example_of_a_page_is_accepted(page: Path, codec: Codec, tmp_path: Path) -> None:
     (script,) = re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     sink = KeepingSink()
-    secrets = {channel: ChannelSecret((bytes.fromhex(KEY),), TOKEN, passwords=(PASSWORD,)) for channel in PROFILE.channels}
+    secrets = {
+        channel: ChannelSecret((bytes.fromhex(KEY),), TOKEN, passwords=(PASSWORD,)) for channel in PROFILE.channels
+    }
     app = gateway(codec, sink, secrets, clock=lambda: time.time_ns() // 1_000_000)
     with serve(app) as url:
         keys = {"ZHISHU_URL": url, "ZHISHU_KEY": KEY, "ZHISHU_TOKEN": TOKEN, "ZHISHU_PASSWORD": PASSWORD}

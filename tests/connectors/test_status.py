@@ -2,8 +2,14 @@
 
 import asyncio
 import json
+import os
+import re
+import shutil
+import subprocess
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +22,7 @@ from profiles import Profile
 from schemas.ids import report_id
 from tests.connectors.make import NOW, PROFILE
 from tests.connectors.stores import DAY, HOUR, KEY, KeepingSink, MemoryStore, publishers_app, step, stored
+from tests.servers import serve
 
 Client = TestClient[web.Request, web.Application]
 HOTLINE = PROFILE.channels["demo-hotline"]
@@ -170,3 +177,20 @@ def test_without_the_store_questions_are_503_and_messages_are_taken() -> None:
             assert found.status == 200
 
     run(scenario)
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="needs curl and openssl")
+def test_the_question_of_the_docs_is_answered_as_it_stands() -> None:
+    readme = Path(__file__).parents[2] / "docs" / "feeds" / "README.md"
+    (script,) = re.findall(r"```bash\n(.*?)```", readme.read_text("utf-8"), re.DOTALL)
+    (identity,) = re.findall(r"ROUTE=/v1/reports/(\S+)", script)
+    store = MemoryStore()
+    store.reports["demo-canonical"] = [stored(identity)]
+    app = publishers_app(KeepingSink(), store, clock=lambda: time.time_ns() // 1_000_000)
+    with serve(app) as url:
+        keys = {"ZHISHU_URL": url, "ZHISHU_KEY": KEY.hex(), "no_proxy": "*"}
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script], env={**os.environ, **keys}, capture_output=True, text=True,
+            timeout=60, check=True,
+        )  # fmt: skip
+    assert json.loads(done.stdout)["report_id"] == identity

@@ -11,7 +11,9 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,11 +24,49 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 #: Bytes of one input; longer ones are slow to no purpose, and texts are repeated by the targets themselves.
 _LONGEST: Final = 4096
+#: How often one value of a message is changed, and not any byte; and how often that is by a word of ours.
+_INSIDE_SHARE: Final = 0.5
+_WORD_SHARE: Final = 0.3
+#: A value of JSON, XML, a form, or Dahua's text: what stands between its signs.
+_VALUE: Final = re.compile(
+    rb'(?<=")[^"\n]{1,200}(?=")|(?<=>)[^<\n]{1,200}(?=<)|(?<==)[^&;\n]{1,200}(?=[&;]|$)|(?<=: )[\d.-]{1,30}'
+)
+#: Words that chance would take long to find.
+_WORDS: Final = (
+    *(
+        "13800001234",
+        "甄样本",
+        "110101199003070038",
+        "zhen@example.com",
+        "2025-09-12 10:11:08",
+        "6/5/25 14:57",
+        "1749090600000",
+    ),
+    *(
+        "gb18030",
+        "charset=",
+        "<![CDATA[",
+        "]]>",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "0",
+        "-1",
+        "1e400",
+        "９",
+        "٣",
+        "\\u0000",
+        "\\ud800",
+        "&#0;",
+    ),
+)
 #: Inputs after which memory counts: imports, caches and the corpus are there by then.
 _WARM_SHARE: Final = 0.2
 _KEPT_BYTES: Final = 60_000
@@ -89,16 +129,43 @@ def _child(name: str, result: Path, runs: int, flags: Sequence[str]) -> int:
         told["slowest_ms"] = max(told["slowest_ms"], took)
         if told["runs"] == warm:
             told["warm_kb"] = _resident_kb()
-        if told["runs"] % 1_000 == 0 or told["runs"] >= runs:
+        if told["runs"] % 1_000 == 0 or told["runs"] == runs:
             told["seconds"] = time.monotonic() - started
             told["end_kb"] = _resident_kb()
             result.write_text(json.dumps(told))
 
     # The fuzzer's alarm clock would go off in Python's own end, when nobody hears it any more.
     atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
-    atheris.Setup([name, *flags], one, internal_libfuzzer=True)
+
+    def mutated(data: bytes, most: int, seed: int) -> bytes:
+        draw = Random(seed)  # noqa: S311 - the fuzzer's own dice
+        return (
+            _inside(data, draw, atheris.Mutate)[:most] if draw.random() < _INSIDE_SHARE else atheris.Mutate(data, most)
+        )
+
+    program = str(_again(name, result))
+    atheris.Setup([program, *flags], one, internal_libfuzzer=True, custom_mutator=mutated)
     atheris.Fuzz()
     return 0
+
+
+def _inside(data: bytes, draw: Random, mutate: Callable[[bytes, int], bytes]) -> bytes:
+    """The input with the value of one field changed, so that the rest of a JSON or XML message still reaches its parser."""
+    values = [found for found in _VALUE.finditer(data) if found.end() > found.start()]
+    if not values:
+        return mutate(data, _LONGEST)
+    chosen = draw.choice(values)
+    value = draw.choice(_WORDS).encode() if draw.random() < _WORD_SHARE else mutate(chosen[0], len(chosen[0]) + 32)
+    return data[: chosen.start()] + value + data[chosen.end() :]
+
+
+def _again(name: str, result: Path) -> Path:
+    """A program that is this target: a merge starts what it was started with."""
+    program = result.parent / "again"
+    command = shlex.join([sys.executable, "-m", "tests.fuzz.fuzz", "--child", name, str(result), "0"])
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    program.chmod(0o700)
+    return program
 
 
 def _note(findings: dict[str, Any], error: Exception, data: bytes, folder: Path) -> None:
@@ -185,18 +252,7 @@ def _one(name: str, runs: int, work: Path, findings: Path) -> dict[str, Any]:
 
 
 def _dictionary(folder: Path) -> list[str]:
-    """Words that chance would take long to find."""
-    words = [
-        "13800001234",
-        "甄样本",
-        "110101199003070038",
-        "2025-09-12 10:11:08",
-        "gb18030",
-        "charset=",
-        "<![CDATA[",
-        "]]>",
-    ]
-    escaped = ("".join(f"\\x{byte:02x}" for byte in word.encode()) for word in words)
+    escaped = ("".join(f"\\x{byte:02x}" for byte in word.encode()) for word in _WORDS)
     (folder / "words").write_text("".join(f'"{word}"\n' for word in escaped))
     return [f"-dict={folder / 'words'}"]
 
@@ -211,7 +267,7 @@ def _merge(name: str, work: Path) -> None:
     folder, kept = work / name, CORPUS / name
     fresh = folder / "merged"
     fresh.mkdir()
-    command = [sys.executable, "-m", "tests.fuzz.fuzz", "--child", name, str(folder / "merge.json"), "1000000000"]
+    command = [sys.executable, "-m", "tests.fuzz.fuzz", "--child", name, str(folder / "merge.json"), "0"]
     old = [str(kept)] if kept.is_dir() else []
     flags = ["-merge=1", f"-max_len={_LONGEST}", str(fresh), str(folder / "seeds"), *old, str(folder / "grown")]
     subprocess.run([*command, *flags], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, cast
+from urllib.parse import parse_qsl
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -26,8 +27,11 @@ from connectors.auth import ChannelSecret
 from connectors.base import Connector, Context, Outcome, Record
 from connectors.bodies import Broken
 from connectors.errors import Refusal
+from connectors.open311 import catalogue, requests
 from connectors.places import Places
 from connectors.privacy import Privacy, SealKey
+from connectors.readers import georeport
+from connectors.readers.loop import SourceError
 from connectors.readers.sheet_process import messages
 from connectors.readers.tables import TableOptions
 from connectors.registry import CONNECTORS
@@ -389,6 +393,30 @@ def _xml(data: bytes) -> None:
     _refusing(lambda: xml.parse_xml(body, head.decode("latin-1")))
 
 
+def _georeport(data: bytes) -> None:
+    """What a foreign Open311 server answers the polling client; its kind on the first line."""
+    head, _, body = data.partition(b"\n")
+    content_type = head.decode("latin-1")
+    try:
+        objects = georeport.read_objects(body, content_type, xml="xml" in content_type)
+    except SourceError as error:
+        check_said(error)
+        return
+    georeport.services_of(objects)
+    for request in objects:
+        zoned = georeport.with_zone(request, ZONE)
+        if zoned.get("service_request_id"):
+            georeport.progress_of(zoned, reopened=False)
+
+
+def _open311_query(data: bytes) -> None:
+    """What a client asks for in the address."""
+    query = dict(parse_qsl(data.decode("latin-1"), keep_blank_values=True))
+    channel = PROFILE.channels["demo-open311"]
+    search = _refusing(partial(requests.wanted, query, catalogue.services(PROFILE, channel), ZONE, NOW))
+    _demand(search is None or (search.end - search.start >= 0 and 1 <= search.limit <= 1000), "a search without bounds")
+
+
 def _refusing(read: Callable[[], Any]) -> Any:
     """What is read; None where it is refused as it should."""
     try:
@@ -471,6 +499,13 @@ _DIGEST_HEADER: Final = (
     'Digest username="demo-gat1400", realm="zhishu", nonce="19a9d5b8c00-0123456789abcdef-0123456789abcdef0123456789abcdef",'
     ' uri="/VIID/System/Keepalive", response="00", qop=auth, nc=00000001, cnonce="a\\"b", algorithm=MD5'
 )
+_ANSWERS: Final = (
+    'json\n[{"service_request_id": "1", "status": "Closed", "requested_datetime": "2025-09-12T10:11:08",'
+    ' "updated_datetime": "2025-09-13T10:11:08+08:00", "status_notes": "done", "lat": 36.11, "long": "120.43"}]',
+    'json\n{"services": [{"service_code": "1", "service_name": "n", "group": "g"}]}',
+    "xml\n<service_requests><request><service_request_id>1</service_request_id><status>open</status>"
+    "<updated_datetime>2025-09-13T10:11:08Z</updated_datetime></request></service_requests>",
+)
 _MESSAGE: Final = orjson.dumps(
     {
         "id": "A-1",
@@ -524,6 +559,11 @@ TARGETS: Final[dict[str, Target]] = {
     "geo": Target(_geo, lambda: [struct.pack("<ddB", 120.4348, 36.1117, crs) for crs in range(4)], 3),
     "headers": Target(
         _headers, _given(_DIGEST_HEADER, "multipart/x; boundary=\"b\"; charset='gbk'", f"1763596800\n{'0' * 64}"), 3
+    ),
+    "georeport": Target(_georeport, _given(*_ANSWERS)),
+    "open311_query": Target(
+        _open311_query,
+        _given("service_code=010101&status=open,closed&start_date=2025-09-12T00:00:00Z&page=2&page_size=50"),
     ),
     "avro": Target(_avro, _records, 4),
 }
