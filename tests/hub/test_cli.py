@@ -11,7 +11,20 @@ COMMANDS = [
     [],
     *(
         [name]
-        for name in ("gateway", "worker", "sink", "screen", "init", "up", "sample", "play", "reconcile", "kpi", "bench")
+        for name in (
+            "gateway",
+            "worker",
+            "sink",
+            "screen",
+            "init",
+            "up",
+            "sample",
+            "play",
+            "reconcile",
+            "kpi",
+            "bench",
+            "unseal",
+        )
     ),
     ["schema"],
     ["schema", "check"],
