@@ -305,16 +305,18 @@ def run(say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
 
 
 def soak(seconds: float, say: Callable[[str], None] = lambda _: None) -> dict[str, Any]:
-    """Memory of a gateway under half load: single requests, with a batch of 1,000 each second among them."""
+    """Memory of a gateway under half of what it reaches: single requests, and a batch of 1,000 every other second."""
     with running() as gateway:
         orders = _orders()
         single, batch = _maker(gateway, orders, 1), _maker(gateway, orders, 1_000)
-        rate = TARGETS["single"] / 2
+        reached = asyncio.run(as_fast(gateway, single, 32, _ROUND_S))
+        rate = reached.accepted / reached.seconds / 2
+        every = int(2 * rate)
         turn = itertools.count()
         memory: list[tuple[float, float]] = []
 
         def make() -> bytes:
-            return batch() if next(turn) % int(rate) == 0 else single()
+            return batch() if next(turn) % every == 0 else single()
 
         async def watch(started: float) -> None:
             while True:
@@ -337,6 +339,7 @@ def soak(seconds: float, say: Callable[[str], None] = lambda _: None) -> dict[st
     begin, end = statistics.median(warm[:tenth]), statistics.median(warm[-tenth:])
     return {
         "seconds": sent.seconds,
+        "requests_per_s": rate,
         "accepted": sent.accepted,
         "failed": sent.failed,
         "reports_per_s": sent.accepted / sent.seconds,

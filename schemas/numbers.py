@@ -38,7 +38,9 @@ _LISTING: Final = r",，、/／\\。;；\n\r"
 _WORD: Final = "转|轉|空格|空|横杠|横|杠|点|点儿|分机|再|然后|接着|接|后面|后|逗号|减|加|嗯|呃|哦|那个"
 #: ** is a mask's, and what stands around it was read before.
 _GAP: Final = rf"(?!\*\*)[{_TIGHT}{_LISTING}]{{0,6}}(?:(?:{_WORD})[{_TIGHT}{_LISTING}]{{0,3}})?"
-_DIGIT: Final = rf"[\d{''.join(_SPOKEN)}]"
+#: For a character class; a text with none of these holds no number.
+DIGITS: Final = rf"\d{''.join(_SPOKEN)}"
+_DIGIT: Final = f"[{DIGITS}]"
 #: 四个零 inside a number; never at its start, where it would be "three 138...".
 _REPEAT: Final = rf"[{''.join(_REPEATS)}]个(?:[{''.join(_SPOKEN)}]|\d(?!\d))"
 _CHECK: Final = "[XxＸｘ](?![A-Za-zＡ-Ｚａ-ｚ\\d])"

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from schemas.numbers import find_numbers, plain_digits
-from schemas.persons import find_names, names_in_field
+from schemas.numbers import DIGITS, find_numbers, plain_digits
+from schemas.persons import CUE_STARTS, find_names, names_in_field
 
 #: Stands for personal data of which nothing may be read.
 FULL_MASK: Final = "***"
@@ -44,6 +44,9 @@ _EMAIL: Final = re.compile(
     re.IGNORECASE,
 )
 _MAYBE_EMAIL: Final = re.compile(r"[@＠]|艾特|[(\[（【]at[)\]）】]", re.IGNORECASE)
+
+#: Something of all that is masked. Most fields of most messages have none of it, and one look is all they cost.
+_MAYBE: Final = re.compile(f"[{DIGITS}{CUE_STARTS}@＠艾使(（\\[【]|{_MAYBE_PLATE.pattern}")
 
 _MOBILE: Final = re.compile(r"(?:(?:\+|00)?86|0)?(1[3-9]\d{9})")
 _PHONE: Final = re.compile(r"0?\d{7,12}")
@@ -81,6 +84,8 @@ def has_personal(text: str) -> bool:
 
 def _spans(text: str) -> list[_Span]:
     """What to mask, in order and apart: start, end and mask."""
+    if not _MAYBE.search(text):
+        return []
     spans = [(found.start, found.end, _NUMBER_MASKS[found.kind](found.digits)) for found in find_numbers(text)]
     if _MAYBE_PLATE.search(text):
         spans += [(*found.span("plate"), _mask_plate(found["plate"])) for found in _PLATE.finditer(text)]
@@ -111,7 +116,7 @@ def mask_name(name: str) -> str:
 
 def phone_digits(text: str) -> str:
     """A phone number as bare digits (a mobile without country code); empty for anything else, a masked number too."""
-    digits = _SEPARATORS.sub("", plain_digits(fold(text)))
+    digits = text if text.isdecimal() and text.isascii() else _SEPARATORS.sub("", plain_digits(fold(text)))
     if found := _MOBILE.fullmatch(digits):
         return found[1]
     digits = digits.removeprefix("+86")

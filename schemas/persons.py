@@ -40,6 +40,8 @@ _NAMED: Final = re.compile(
     rf"|(?P<cue>{_SPEAKS})(?:姓名|名字|是|为|叫)?[ \t\u3000]*(?P<spoken>(?:{_SURNAMES})[{_HAN}]{{1,2}}?{_ENDS})"
 )
 _MAYBE: Final = re.compile(f"{_WHO}|{_SPEAKS}")
+#: A text with none of these names nobody.
+CUE_STARTS: Final = "".join(sorted({word[0] for word in f"{_WHO}|{_SPEAKS}".split("|")}))
 _HAN_NEXT: Final = re.compile(f"[{_HAN}]")
 _HAN_PART: Final = re.compile(f"[{_HAN}·]{{2,}}")
 _TITLE: Final = re.compile(f"(?:{TITLES})$")

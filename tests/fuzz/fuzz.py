@@ -44,15 +44,16 @@ _WORDS: Final = (
         "甄样本",
         "110101199003070038",
         "zhen@example.com",
-        "2025-09-12 10:11:08",
-        "6/5/25 14:57",
-        "1749090600000",
-    ),
-    *(
         "gb18030",
         "charset=",
         "<![CDATA[",
         "]]>",
+        "&#0;",
+    ),
+    *(
+        "2025-09-12 10:11:08",
+        "6/5/25 14:57",
+        "1749090600000",
         "null",
         "true",
         "[]",
@@ -62,10 +63,8 @@ _WORDS: Final = (
         "1e400",
         "９",
         "٣",
-        "\\u0000",
-        "\\ud800",
-        "&#0;",
     ),
+    *("\\u0000", "\\ud800"),
 )
 #: Inputs after which memory counts: imports, caches and the corpus are there by then.
 _WARM_SHARE: Final = 0.2

@@ -104,6 +104,8 @@ def _leaves(message: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("word", ["五", "一三八", "一1", "0 ", "1转", "1-", "鲁B", "a@a.a ", "联系人：王"])
 def test_a_message_full_of_what_may_be_a_number_is_read_in_time(word: str) -> None:
+    """Half a second on an idle core; a busy machine's cores are slower."""
+
     def text(length: int) -> str:
         return (word * length)[:length]
 
@@ -112,7 +114,7 @@ def test_a_message_full_of_what_may_be_a_number_is_read_in_time(word: str) -> No
         **{"content": text(20_000), "address": text(1_000), "extra": {f"part {n}": text(1_000) for n in range(8)}},
     }
     for long in (message, {**message, "attachments": [text(1_000)] * 50, "category_path": [text(1_000)] * 50}):
-        guarded(TARGETS["canonical"], b"application/json\n\n" + json.dumps(long, ensure_ascii=False).encode())
+        guarded(TARGETS["canonical"], b"application/json\n\n" + json.dumps(long, ensure_ascii=False).encode(), 3.0)
 
 
 def test_an_input_that_never_ends_is_told() -> None:
@@ -121,7 +123,7 @@ def test_an_input_that_never_ends_is_told() -> None:
             pass
 
     with pytest.raises(HangError):
-        guarded(Target(run, list), b"")
+        guarded(Target(run, list), b"", 0.1)
 
 
 def test_a_connector_that_leaks_or_trips_is_told() -> None:
