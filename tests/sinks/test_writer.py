@@ -309,6 +309,8 @@ def test_two_sinks_share_the_partitions_and_one_takes_over_what_the_other_leaves
 ) -> None:
     other = start("run", settings)
     try:
+        send(kafka, ROUTED, decisions(names(20)))
+        wait_for(lambda: all_committed(kafka, settings["group"], ROUTED))  # it is up, and takes signals
         with running(SinkConfig(profile=profile, **settings)) as raised:
             for _ in range(3):
                 for partition in (0, 1):
@@ -324,7 +326,7 @@ def test_two_sinks_share_the_partitions_and_one_takes_over_what_the_other_leaves
     finally:
         other.kill()
         other.communicate()
-    assert counts(hub)[1:] == (160, 160)
+    assert counts(hub)[1:] == (180, 180)
 
 
 def test_while_clickhouse_is_away_nothing_is_committed_and_then_everything_is_stored(
