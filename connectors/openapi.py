@@ -133,8 +133,8 @@ def _channel_paths(channel: Channel) -> Json:
 def _limits(channel: Channel) -> str:
     rate = "" if channel.messages_per_s is None else f", {channel.messages_per_s:g} messages/s (burst {channel.burst})"
     return (
-        f"Protocol {channel.protocol}, feed {channel.feed}, coordinates {channel.crs}. At most {channel.max_body_bytes} bytes "
-        f"and {channel.max_records} messages in a body{rate}. See docs/feeds."
+        f"Feed {channel.feed}, coordinates {channel.crs}. At most {channel.max_body_bytes:,} bytes and "
+        f"{channel.max_records:,} messages in a body{rate}. docs/feeds/{channel.protocol}.md has the whole page."
     )
 
 
