@@ -61,7 +61,9 @@ def unseal(settings: Settings, report_id: str, reason: str) -> list[Original]:
     try:
         if len(reason.strip()) < _SHORTEST_REASON:
             raise UnsealError(
-                "no reason", "give the reason with --reason: who asked, and what for; it goes into the audit file"
+                "no reason",
+                f"give the reason with --reason (at least {_SHORTEST_REASON} characters): who asked, and what for; "
+                "it goes into the audit file",
             )
         privacy = load_secrets(settings.secrets_file).privacy()
         client = clickhouse_client(clickhouse_url(settings))

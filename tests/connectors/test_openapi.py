@@ -122,7 +122,7 @@ def test_every_channel_with_an_address_is_in_it_with_its_own_proof_and_every_ope
         if channel.protocol in CONNECTORS and channel.protocol != "open311":
             operation = DOCUMENT["paths"][f"/intake/{channel.id}"]["post"]
             assert kinds[channel.auth] in operation["security"][0]
-            assert str(channel.max_body_bytes) in operation["description"]
+            assert f"{channel.max_body_bytes:,} bytes" in operation["description"]
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(names) == len(set(names))
     schemes = {name for _, _, operation in operations() for one in operation.get("security", []) for name in one}
