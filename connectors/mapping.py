@@ -6,7 +6,7 @@ expression. The target `*` names a list inside the body: each of its objects is 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: The target that names the list of messages inside a body, and the name under which they see the body's plain values.
 EACH: Final = "*"
 BODY: Final = "_"
+#: Most bytes of the body around its messages: each message's own original repeats it.
+_AROUND_BYTES: Final = 4_096
 #: Constants about the channel itself; every other one is a field of each message.
 _ABOUT_CHANNEL: Final = frozenset(("timezone", "time_format", "zero_point", "city", "orders_channel"))
 _POINTS: Final = (("lon", "lat"), ("lng", "lat"), ("经度", "纬度"))
@@ -151,29 +153,32 @@ def parse(body: bytes, content_type: str, ctx: "Context") -> Parsed:
     each = compiled(ctx.channel).each
     if each is None:
         return parsed
-    items: list[Message | Broken] = []
-    for item in parsed.items:
-        items += _inside(item, each) if isinstance(item, Message) else [item]
-        if len(items) > ctx.channel.max_records:
-            raise Refusal("too_many_records", f"more than {ctx.channel.max_records} messages; send smaller batches")
-    return Parsed(items, single=False)
+    bodies = list(parsed.items)
+    inside = [each(body.fields) if isinstance(body, Message) else None for body in bodies]
+    count = sum(len(found) if isinstance(found, list) else 1 for found in inside)
+    if count > ctx.channel.max_records:
+        raise Refusal("too_many_records", f"more than {ctx.channel.max_records} messages; send smaller batches")
+    # One by one, as they are asked for: each repeats what stands around it.
+    return Parsed((m for body, found in zip(bodies, inside, strict=True) for m in _inside(body, found)), single=False)
 
 
-def _inside(body: Message, each: Getter) -> list[Message | Broken]:
-    found = each(body.fields)
+def _inside(body: Message | Broken, found: Any) -> Iterator[Message | Broken]:
+    if isinstance(body, Broken):
+        yield body
+        return
     if not isinstance(found, list) or not found:
-        return [
-            Broken(body.raw, Refusal("missing_field", "the body holds no messages where the channel's mapping looks"))
-        ]
+        yield Broken(body.raw, Refusal("missing_field", "the body holds no messages where the channel's mapping looks"))
+        return
     around = _plain(body.fields, 2)
-    items: list[Message | Broken] = []
+    if len(orjson.dumps(around)) > _AROUND_BYTES:
+        yield Broken(body.raw, Refusal("too_large", f"what stands around the messages is over {_AROUND_BYTES} bytes"))
+        return
     for element in found:
         if isinstance(element, dict):
             fields = {**element, BODY: around}
-            items.append(Message(fields, orjson.dumps(fields)))
+            yield Message(fields, orjson.dumps(fields))
         else:
-            items.append(Broken(orjson.dumps(element), Refusal("bad_json", "each message must be a JSON object")))
-    return items
+            yield Broken(orjson.dumps(element), Refusal("bad_json", "each message must be a JSON object"))
 
 
 def _plain(fields: Mapping[str, Any], depth: int) -> dict[str, Any]:

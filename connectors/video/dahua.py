@@ -81,14 +81,15 @@ def normalise(message: Message, ctx: Context) -> Record | None:
     kind = fields.text(target, "ObjectType")
     if not plate and kind == "Plate":
         plate = fields.text(target, "Text")
+    rule = fields.text(data, "Name")
     numbers = {name: fields.token(data, name, required=False) for name in _NUMBERS}
     alarm = Alarm(
         devices=inputs(named, fields.token(given, "index", required=False) or "0"),
         events=(code,),
         event_field="Code",
         occurred_at=_occurred_at(data, ctx),
-        number="/".join(numbers.values()),
-        extra={"rule": fields.text(data, "Name"), "target": kind, "plate": mask_plate(plate), **numbers},
+        number="/".join((*numbers.values(), rule)),
+        extra={"rule": rule, "target": kind, "plate": mask_plate(plate), **numbers},
     )
     return to_alarm(alarm, given, message.raw, ctx)
 

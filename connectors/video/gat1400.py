@@ -13,7 +13,7 @@ import orjson
 
 from connectors import fields, times
 from connectors.base import Connector, Context, Outcome, Record, Reply
-from connectors.bodies import Message, Parsed, decode_text, media_type
+from connectors.bodies import Broken, Message, Parsed, decode_text, media_type
 from connectors.errors import Refusal
 from connectors.video.alarms import UNTOLD_TYPES, Alarm, mask_plate, to_alarm
 
@@ -36,6 +36,25 @@ _PERSONS: Final = frozenset(("PersonObject", "FaceObject"))
 _CALLS: Final = frozenset(("Register", "UnRegister", "Keepalive"))
 #: What would have the hub work for others: it serves no subscriptions and no watch lists.
 _NOT_SERVED: Final = frozenset(("Subscribe", "Disposition"))
+#: Kinds by their lower-case names, as senders vary: what is counted and dropped. Any other kind is refused, not swallowed.
+_DROPPED: Final = frozenset(
+    (
+        *(
+            "face",
+            "person",
+            "motorvehicle",
+            "nonmotorvehicle",
+            "thing",
+            "scene",
+            "image",
+            "videoslice",
+            "file",
+            "videolabel",
+        ),
+        *("subscribenotification", "ape", "aps", "apestatus", "apsstatus", "tollgate", "lane", "case", "keepalive"),
+        *("register", "unregister", "subscribe", "disposition", "responsestatus", "systemtime", ""),
+    )
+)
 #: ConfirmStatusType of GA/T 1400.3.
 _OK: Final = (0, "OK")
 _NOT_DONE: Final = (4, "InvalidOperation")
@@ -46,13 +65,25 @@ Found = tuple[str, dict[str, Any]]
 
 
 def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
-    """One message for each object of a push; a call about the link, or without a body, is one message of no content."""
-    found = _objects(body, content_type)
-    if len(found) > ctx.channel.max_records:
-        raise Refusal("too_many_records", f"more than {ctx.channel.max_records} objects; send smaller bodies")
-    return Parsed(
-        [_kept(item) if kind == _NOTICE else Message({}, b"") for kind, item in found], single=len(found) == 1
-    )
+    """One message for each object of a push; a call about the link, or without a body, is one message of no content.
+
+    Of a body that can't be taken nothing is kept: it may be faces.
+    """
+    try:
+        found = _objects(body, content_type)
+        if len(found) > ctx.channel.max_records:
+            raise Refusal("too_many_records", f"more than {ctx.channel.max_records} objects; send smaller bodies")
+    except Refusal as refusal:
+        return Parsed([Broken(b"", refusal)], single=True)
+    return Parsed([_message(kind, item) for kind, item in found], single=len(found) == 1)
+
+
+def _message(kind: str, item: dict[str, Any]) -> Message | Broken:
+    if kind == _NOTICE:
+        return _kept(item)
+    if kind.lower() in _DROPPED:
+        return Message({}, b"")
+    return Broken(b"", Refusal("unsupported_type", "an object of the body is of no kind that is known here"))
 
 
 def _objects(body: bytes, content_type: str) -> list[Found]:
@@ -75,14 +106,18 @@ def _objects(body: bytes, content_type: str) -> list[Found]:
 
 
 def _listed(name: str, value: Any) -> Iterator[Found]:
-    """Of {"FaceListObject": {"FaceObject": [..]}} and of {"FaceObject": [..]} alike; a single object needs no list."""
-    if name.endswith("ListObject") and isinstance(value, dict):
+    """Of {"FaceListObject": {"FaceObject": [..]}}, {"FaceListObject": [..]} and {"FaceObject": [..]} alike; a single object
+    needs no list."""
+    lower = name.lower()
+    if lower.endswith("listobject") and isinstance(value, dict):
         for inner, items in value.items():
-            if not inner.endswith("ListObject"):
+            if not inner.lower().endswith("listobject"):
                 yield from _listed(inner, items)
-    elif name.endswith("Object"):
+    elif lower.endswith("object"):
+        kind = name[: -len("ListObject" if lower.endswith("listobject") else "Object")]
+        kind = _NOTICE if kind.lower() == _NOTICE.lower() else kind
         for item in value if isinstance(value, list) else [value]:
-            yield name.removesuffix("Object"), item if isinstance(item, dict) else {}
+            yield kind, item if isinstance(item, dict) else {}
 
 
 def _kept(notice: dict[str, Any]) -> Message:

@@ -27,6 +27,7 @@ _INSIDE: Final = frozenset(("detectionTarget", "regionID", "licensePlate", "seri
 _INSIDE_LIMIT: Final = 8
 #: An ampersand that begins no entity: some firmware writes channel names as they are. Before < the text is broken anyway.
 _BARE_AMPERSAND: Final = re.compile(rb"&(?!#?[A-Za-z0-9]{1,31};|<)")
+_MEDIA: Final = ("image/", "video/", "audio/")
 #: Field of ours beside those of an alert.
 _PICTURES: Final = "multipart pictures"
 _PICTURES_TOLD: Final = 10
@@ -117,15 +118,19 @@ def _multipart(parts: Iterable[Part], ctx: Context) -> Parsed:
     pictures: list[list[str]] = [[]]
     for part in parts:
         media, _ = media_type(part.content_type)
-        if media in XML_TYPES or media == _JSON or (media in UNTOLD_TYPES and _looks_like(b"<{", part.body)):
+        # Devices label an alert as they like: only what is a picture by name is not looked at.
+        if media in XML_TYPES or media == _JSON or (not media.startswith(_MEDIA) and _looks_like(b"<{", part.body)):
             try:
-                items += _read(part.body, part.content_type, ctx)[0]
+                labelled = media in XML_TYPES or media == _JSON or _looks_like(b"<", part.body)
+                items += _read(part.body, part.content_type if labelled else "", ctx)[0]
             except Refusal as refusal:
                 items.append(Broken(part.body, refusal))
             pictures += [[] for _ in range(len(items) - len(pictures) + 1)]
         elif media not in ("", "text/plain", "text/html"):
             # Its file name may hold a plate, and is not told.
             pictures[-1].append(f"{media} {len(part.body)} bytes")
+    if not items and not pictures[0]:
+        raise Refusal("unsupported_type", "the body's parts hold neither an alert nor a picture")
     if len(items) > ctx.channel.max_records:
         raise Refusal("too_many_records", f"more than {ctx.channel.max_records} alerts; send smaller bodies")
     for number, item in enumerate(items):
@@ -158,7 +163,8 @@ def normalise(message: Message, ctx: Context) -> Record | None:
         events=(event, event.lower()),
         event_field="eventType",
         occurred_at=times.local_time(data, "dateTime", ctx.zone),
-        number=count,
+        # Two regions or inputs may alarm in one second.
+        number="/".join(filter(None, (count, extra["input"], extra["region"], extra["target"]))),
         description=fields.text(data, "eventDescription"),
         extra=extra,
     )

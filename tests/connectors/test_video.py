@@ -4,7 +4,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from connectors.video.alarms import without_pictures
 from connectors.xml import parse_xml
 from profiles import Protocol
 from schemas.topics import MAX_RECORD_BYTES
-from tests.connectors.make import NOW, PRIVACY, PROFILE, context
+from tests.connectors.make import NOW, PRIVACY, PROFILE, context, normalised
 
 EXAMPLES: Final = Path(__file__).parents[2] / "connectors" / "examples"
 CONNECTORS: Final = {
@@ -946,3 +946,70 @@ def test_a_list_of_more_events_than_the_channel_may_send_is_refused() -> None:
     ctx = context("demo-aibox")
     ctx = replace(ctx, channel=replace(ctx.channel, max_records=2))
     assert refused("aibox", json.dumps({"events": [EVENT] * 3}), JSON, ctx=ctx).code == "too_many_records"
+
+
+def test_an_alert_under_any_label_of_its_part_is_taken() -> None:
+    alert = (EXAMPLES / "hikvision" / "alert.xml").read_bytes()
+    for label in (
+        "text/plain",
+        "text/html",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream",
+        "made/up",
+    ):
+        body = b"--b\r\nContent-Type: " + label.encode() + b"\r\n\r\n" + alert + b"\r\n--b--\r\n"
+        found = normalised("demo-hikvision", body, "multipart/form-data; boundary=b")
+        assert found is not None
+        assert found[0] == "report"
+
+
+def test_a_multipart_body_with_neither_alert_nor_picture_is_refused() -> None:
+    body = b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b--\r\n"
+    with pytest.raises(Refusal) as caught:
+        normalised("demo-hikvision", body, "multipart/form-data; boundary=b")
+    assert caught.value.code == "unsupported_type"
+
+
+def test_two_regions_that_alarm_in_one_second_are_two_alarms() -> None:
+    alert = (EXAMPLES / "hikvision" / "alert.xml").read_bytes()
+    ids = set()
+    for region in (b"1", b"2"):
+        told = alert.replace(
+            b"</EventNotificationAlert>", b"<regionID>" + region + b"</regionID></EventNotificationAlert>"
+        )
+        found = normalised("demo-hikvision", told, "application/xml")
+        assert found is not None
+        ids.add(found[1]["report_id"])
+    assert len(ids) == 2
+
+
+def test_a_notification_in_a_bare_list_or_other_letters_is_taken() -> None:
+    told = json.loads((EXAMPLES / "gat1400" / "behaviour.json").read_bytes())
+    notices = next(value for name, value in _objects_of(told) if name == "DispositionNotificationObject")
+    for body in (
+        {"DispositionNotificationListObject": notices},
+        {"dispositionNotificationListObject": {"dispositionNotificationObject": notices}},
+    ):
+        found = normalised("demo-gat1400", json.dumps(body).encode(), "application/VIID+JSON")
+        assert found is not None
+        assert found[0] == "report"
+
+
+def _objects_of(told: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in told.items():
+        yield name, value
+        if isinstance(value, dict):
+            yield from _objects_of(value)
+
+
+def test_of_a_push_that_cannot_be_read_nothing_is_kept_and_an_unknown_kind_is_refused() -> None:
+    ctx = context("demo-gat1400")
+    face = b'{"FaceObject": [{"FaceID": "1", "Data": "AAAA"'
+    for body, media in (
+        (face, "application/json"),
+        (face + b"}]}", "text/plain"),
+        (b'{"MadeUpObject": [{}]}', "application/json"),
+    ):
+        items = list(CONNECTORS["gat1400"].parse(body, media, ctx).items)
+        assert [type(item) for item in items] == [Broken]
+        assert items[0].raw == b""
