@@ -4,7 +4,9 @@ Codes of 部件 and 事件 differ between cities and editions (GB/T 30428.2, CJ/
 kinds.csv by city, edition, kind and code; grid and case codes have 14 to 20 digits or letters and are opaque.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator
 
 from connectors import kinds, shapes, words
 from connectors.base import Appeal, Connector, Context, Record, Reporter, Step, to_progress, to_report
@@ -23,7 +25,9 @@ _SOURCES: Final = {
     "3004": "监督员上报",
     "3005": "公众上报",
 }
-_STEPS: Final = words.STEPS | {"派单": "dispatch", "申报": "object"}
+#: Nodes that ask for more time; nothing is granted by them.
+_ASKING: Final = ("申请延期", "延期申请")
+_STEPS: Final = words.STEPS | {"派单": "dispatch", "申报": "object"} | dict.fromkeys((*_ASKING, "延期审批"), "extend")
 _RESULTS: Final = {
     **dict.fromkeys(("pass", "通过", "合格"), "pass"),
     **dict.fromkeys(("not_pass", "不通过", "不合格"), "not_pass"),
@@ -32,6 +36,16 @@ _RESULTS: Final = {
     **dict.fromkeys(("not_exist", "不属实", "不存在"), "not_exist"),
     **{word: ruling for word, ruling in words.RULINGS.items() if word not in ("通过", "不通过")},
 }
+#: Results with which an extension is granted; none given: the step itself says so.
+_GRANTING: Final = frozenset(("pass", "approved", ""))
+
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+#: Deployed systems number the sources, some in JSON numbers.
+_Source = Annotated[shapes.Text, BeforeValidator(_number_as_text, json_schema_input_type=shapes.Text | int)]
 _ClassPart = Annotated[str, Code(r"[0-9A-Za-z]{1,16}", "digits as text, leading zeros kept")]
 _CASE: Final = "case_code 案件编号 案卷号 任务号"
 
@@ -47,9 +61,7 @@ class Case(Shape):
     small: _ClassPart = needed("small_code 小类编码", "minor class; with the major one before it the code", "02")
     reported_at: shapes.LocalTime = needed("report_time 上报时间 采集时间", "when", "2025-05-12 09:00:00")
     table: shapes.Text = given("table 编码版本", "edition of the codes in kinds.csv; the channel's where not given")
-    source: shapes.Text = given(
-        "source_type 案件来源 问题来源", "collector, register, leader, transfer...", "collector"
-    )
+    source: _Source = given("source_type 案件来源 问题来源", "collector, register, leader, transfer...", "collector")
     reporter: shapes.Text = given("reporter 上报人", "masked wherever it is repeated", "甄样本")
     phone: shapes.Phone = given("reporter_phone 上报人电话 联系电话", "becomes a key and a mask", "13800001234")
     lng: shapes.Degrees = maybe("lng lon 经度", "longitude in the channel's system, degrees", 120.4547)
@@ -130,6 +142,7 @@ def _case(case: Case, data: shapes.Given, raw: bytes, ctx: Context) -> Record:
 
 
 def _flow(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
+    result = flow.result or ("asked" if data["node"] in _ASKING else "")
     step = Step(
         upstream_id=flow.number,
         step=flow.node,
@@ -140,9 +153,9 @@ def _flow(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
         solved=flow.solved,
         satisfaction=flow.satisfaction,
         # What is only asked for, or refused, is no new due time.
-        extended_to=None if flow.result in ("asked", "refused") else flow.extended_to,
+        extended_to=flow.extended_to if result in _GRANTING else None,
         note=flow.remark,
-        extra=flow.extra | {"result": flow.result},
+        extra=flow.extra | {"result": result},
     )
     return to_progress(step, data, ctx)
 

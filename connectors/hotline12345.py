@@ -19,8 +19,9 @@ _INVALID: Final = "invalid"
 _AppealType = Annotated[str, Choice(words.APPEAL_TYPES | {"无效": _INVALID, "无效类": _INVALID})]
 _ORDER_NUMBER: Final = "record_number 工单编号 工单号 order_no"
 _EXAMPLE: Final = "250912101108115409"
+_EXTENSIONS: Final = dict.fromkeys(("申请延期", "延期申请", "延期审批"), "extend")
 #: Stages that say what was done, where the action does not.
-_STAGES: Final = words.STEPS | {"预审": "dispatch", "审核": "dispatch"}
+_STAGES: Final = words.STEPS | {"预审": "dispatch", "审核": "dispatch"} | _EXTENSIONS
 #: Actions that say more than the stage they are done in. 结案 is none: at a revisit it ends the revisit, not the order.
 _ACTIONS: Final = {
     word: words.STEPS[word]
@@ -28,9 +29,7 @@ _ACTIONS: Final = {
         *("签收", "联系", "响应", "转办", "派单", "派遣", "下派", "加派", "交办", "退单", "退回", "改派", "延期"),
         *("反馈", "重办", "评价", "督办", "催办", "补充", "作废", "撤单"),
     )
-} | {"申请延期": "extend", "延期申请": "extend", "延期审批": "extend", "申请退单": "return", "返工": "redo"}
-#: These actions ask; nothing is granted by them.
-_ASKING: Final = frozenset(("申请延期", "延期申请", "申请退单"))
+} | {**_EXTENSIONS, "申请退单": "return", "返工": "redo"}
 
 
 class Order(Shape):
@@ -160,12 +159,22 @@ def _supplement(added: Supplement, data: shapes.Given, ctx: Context) -> Record:
     return to_progress(step, data, ctx)
 
 
+def _ruling(flow: Flow, name: str) -> str:
+    """What became of the asked-for, the most careful word first; the stage counts where no action or state tells."""
+    if flow.ruling:
+        return flow.ruling
+    if name != "extend" and flow.extended_to is None and flow.action != "申请退单":
+        return ""
+    said = {words.ruling(text) for text in (flow.special, flow.action, flow.after)} - {""}
+    return next((word for word in ("refused", "asked", "approved") if word in said), words.ruling(flow.stage))
+
+
 def _step(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
     name = _ACTIONS.get(flow.special) or _ACTIONS.get(flow.action) or _STAGES.get(flow.stage)
     name = name or (None if flow.stage else _STAGES.get(flow.action))
     if name is None:
         raise Refusal("unknown_code", "ps_caption, pso_caption: name no step that the hub knows; docs list them")
-    ruling = flow.ruling or ("asked" if flow.action in _ASKING else "")
+    ruling = _ruling(flow, name)
     step = Step(
         upstream_id=flow.number,
         step=name,

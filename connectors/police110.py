@@ -5,8 +5,9 @@ other way round, so that each is found under both. The duty to link them: 国办
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from connectors import kinds, shapes, words
 from connectors.base import Appeal, Connector, Context, Record, Reporter, Step, to_progress, to_report
@@ -14,11 +15,15 @@ from connectors.bodies import Message
 from connectors.errors import Refusal
 from connectors.mapping import clock, compiled, parse
 from connectors.shapes import Choice, Code, Shape, given, maybe, needed
-from connectors.tags import PHONE_TAG, split_tags
+from connectors.tags import PHONE_TAG, split_tags, tags_in
 
 #: 50 help of the public and 60 social linkage may leave 110. Criminal, public order, traffic... never do.
 _MAY_LEAVE: Final = ("50", "60")
-_NOT_POLICE: Final = "非警务"
+_CLASS_FIELDS: Final = ("警情类别", "警情类别编码")
+#: A code in a source's own object, whose other words under these names the channel's mapping translates.
+_CODE: Final = re.compile(r"\d{6}(?!\d)")
+#: Whole tags: #非警务不成立 says the opposite.
+_NOT_POLICE: Final = frozenset(("非警务", "非警务类", "非警务警情"))
 _STEPS: Final = words.STEPS | {"出警": "handle", "到达": "respond", "接警": "accept"}
 #: The event number ends in its date and a few digits.
 _DATED_NUMBER: Final = re.compile(r"[A-Z]{2,6}\d{4}(\d\d)(\d\d)\d{3,6}", re.ASCII)
@@ -101,8 +106,9 @@ def normalise(message: Message, ctx: Context) -> Record | None:
     source = compiled(ctx.channel).apply(message.fields)
     kind = shapes.kind_of(source, KIND_FIELD, SHAPES, KIND_WORDS)
     # Before anything else: what must not leave is told so, however the rest looks.
-    code = next((word for name in ("警情类别", "警情类别编码") if (word := shapes.clean(source.get(name)))), "")
-    if not str(code).startswith(_MAY_LEAVE) and code:
+    mapped = (str(word) for name in _CLASS_FIELDS if (word := shapes.clean(source.get(name))))
+    codes = [*mapped, *(word for word in _own_classes(message.fields) if _CODE.match(word))]
+    if not all(code.startswith(_MAY_LEAVE) for code in codes):
         raise Refusal("forbidden_class", "警情类别: only classes 50 and 60 may leave 110; do not send this event")
     times = clock(ctx.channel, ctx.zone)
     if kind == "transfer":
@@ -113,13 +119,27 @@ def normalise(message: Message, ctx: Context) -> Record | None:
     return _order_step(*shapes.read(OrderStep, source, times), ctx)
 
 
+def _own_classes(found: Any) -> Iterator[str]:
+    """The classes in the source's own object, however deep, whether the channel's mapping takes them or not."""
+    waiting = [found]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            waiting += inner.values()
+            for name in _CLASS_FIELDS:
+                own = inner.get(name)
+                yield from (str(shapes.clean(word)) for word in (own if isinstance(own, list) else [own]))
+        elif isinstance(inner, list):
+            waiting += inner
+
+
 def _transfer(event: Transfer, data: shapes.Given, raw: bytes, ctx: Context) -> Record:
     phone_tag = PHONE_TAG.search(event.description)
     content, tags = split_tags(PHONE_TAG.sub("", event.description))
     kind: kinds.Kind | None
     if event.code:
         kind = kinds.by_code(ctx.profile, ctx.channel.table, "alarm", event.code, "警情类别")
-    elif not any(tag.startswith(_NOT_POLICE) for tag in tags):
+    elif _NOT_POLICE.isdisjoint(tags_in(event.description)):
         raise Refusal("missing_field", "警情类别: must be given where the text is not tagged #非警务")
     else:
         kind = kinds.by_name(ctx.profile, ctx.channel.table, "alarm", event.category)

@@ -154,9 +154,8 @@ def _csv(path: Path) -> Iterator[tuple[int, list[Cell]]]:
 
 def _encoding(path: Path) -> str:
     with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
-    for encoding in _DECODERS:
+        marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    for encoding in ("utf-16",) if marked else _DECODERS:
         decoder = codecs.getincrementaldecoder(encoding)()
         try:
             with path.open("rb") as file:
@@ -167,7 +166,7 @@ def _encoding(path: Path) -> str:
         except UnicodeDecodeError:
             continue
         return encoding
-    raise SheetError("the file is neither UTF-8 nor GB18030 text; save it as 'CSV UTF-8'")
+    raise SheetError("the file is neither UTF-8 nor GB18030 nor whole UTF-16 text; save it as 'CSV UTF-8'")
 
 
 def _delimiter(start: str) -> str:

@@ -3,6 +3,7 @@
 The right-hand words are those of schemas/report and schemas/progress; each also stands for itself.
 """
 
+import re
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ APPEAL_TYPES: Final = _with_own(
         "建议类": "suggestion",
         "意见建议类": "suggestion",
         "表扬类": "praise",
+        "感谢类": "praise",
         "其他类": "other",
     }
 )
@@ -90,6 +92,13 @@ RULINGS: Final = {
     **dict.fromkeys(("同意", "批准", "通过", "已批准", "approved"), "approved"),
     **dict.fromkeys(("不同意", "驳回", "不通过", "refused"), "refused"),
 }
+#: How actions and states say the same, in this order within a text: 待批准 approves nothing, 申请已通过 does.
+_RULED: Final = (
+    ("refused", re.compile("驳回|不同意|不通过|未通过|不予|不批准|未批准|拒绝|退回|撤回|取消")),
+    ("asked", re.compile(r"待\S{0,8}[审批]")),
+    ("approved", re.compile("同意|通过|批准")),
+    ("asked", re.compile("申请|提交|发起|[审批核]中")),
+)
 #: Steps of a case whatever the feed; a feed adds its own words.
 STEPS: Final = _with_own(
     {
@@ -139,3 +148,8 @@ STEPS: Final = _with_own(
         "撤单": "cancel",
     }
 )
+
+
+def ruling(text: str) -> str:
+    """asked, approved or refused, as the text of an action or a state has it; empty where it says neither."""
+    return next((word for word, pattern in _RULED if pattern.search(text)), "")

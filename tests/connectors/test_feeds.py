@@ -1,9 +1,12 @@
 """What is particular to one feed."""
 
 import dataclasses
+import json
 import re
+import tomllib
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import bodies, canonical, citymgmt, police110
+from connectors import bodies, canonical, citymgmt, hotline12345, police110
 from connectors.base import Context
 from connectors.bodies import Message
 from connectors.errors import Refusal
 from connectors.mapping import compiled
-from connectors.tags import split_tags
+from connectors.tags import PHONE_TAG, split_tags, tags_in
 from schemas.ids import report_id
 from schemas.records import Progress, Report
 from tests.connectors import make
@@ -50,6 +53,21 @@ def refused(channel: str, message: dict[str, Any] | str, content_type: str = "ap
     with pytest.raises(Refusal) as caught:
         normalised(channel, body, content_type)
     return caught.value.code
+
+
+def context_of(like: str, declared: dict[str, Any]) -> Context:
+    """A context of the demo channel with the mapping, constants and codes of a declared one."""
+    parts = {part: declared.get(part, {}) for part in ("mapping", "constants", "codes")}
+    channel = dataclasses.replace(make.PROFILE.channels[like], **parts)
+    return context(like, profile=dataclasses.replace(make.PROFILE, channels={**make.PROFILE.channels, like: channel}))
+
+
+def of_page(protocol: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The first channel that a feed's page declares, and the message under it."""
+    text = (Path(__file__).parents[2] / "docs" / "feeds" / f"{protocol}.md").read_text("utf-8")
+    found = re.search(r"```toml\n(\[\[channel\]\].*?)```\n.*?```json\n(.*?)```", text, re.DOTALL)
+    assert found
+    return tomllib.loads(found[1])["channel"][0], [json.loads(found[2])]
 
 
 def test_a_hotline_order_becomes_a_report() -> None:
@@ -157,6 +175,8 @@ def test_a_special_action_names_the_step_before_anything_else() -> None:
         ("申请延期", "", False),
         ("延期", "申请", False),
         ("延期", "驳回", False),
+        ("延期申请", "", False),
+        ("申请延期", "同意", True),
         ("延期", "同意", True),
         ("延期", "", True),
     ],
@@ -165,6 +185,41 @@ def test_only_a_granted_extension_has_a_new_due_time(action: str, ruling: str, g
     change = {"ps_caption": "处置", "pso_caption": action, "ruling": ruling, "extended_to": "2025-09-20 18:00:00"}
     found = progress("demo-hotline", make.STEP | change)
     assert (found["step"], found["extended_to"]) == ("extend", at(2025, 9, 20, 18) if granted else None)
+
+
+@pytest.mark.parametrize(
+    ("stage", "action", "after", "ruling"),
+    [
+        ("延期", "驳回", "", "refused"), ("延期", "不同意", "处置中", "refused"), ("延期", "申请", "", "asked"),
+        ("延期", "提交", "", "asked"), ("处置", "延期", "待审批", "asked"), ("延期", "同意", "待区级审批", "asked"),
+        ("处置", "延期", "审批不通过", "refused"), ("延期申请", "", "", "asked"), ("申请延期", "确定", "", "asked"),
+        ("延期审批", "驳回", "", "refused"), ("延期", "退回", "", "refused"), ("延期审批", "同意", "处置中", "approved"),
+        ("延期申请", "同意", "", "approved"), ("处置", "延期", "审批通过", "approved"), ("延期", "确定", "处置中", ""),
+    ],
+)  # fmt: skip
+def test_action_state_and_stage_tell_what_became_of_an_extension(
+    stage: str, action: str, after: str, ruling: str
+) -> None:
+    change = {"ps_caption": stage, "pso_caption": action, "pss_caption_end": after, "extended_to": "2025-09-20 18:00"}
+    found = progress("demo-hotline", make.STEP | change)
+    assert found["extra"].get("ruling", "") == ruling
+    assert found["extended_to"] == (None if ruling in ("asked", "refused") else at(2025, 9, 20, 18))
+    assert found["step"] == ("return" if action == "退回" else "extend")
+
+
+def test_an_approved_step_of_no_extension_has_no_ruling() -> None:
+    found = progress("demo-hotline", make.STEP | {"ps_caption": "处置", "pso_caption": "通过"})
+    assert "ruling" not in found["extra"]
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("感谢类", "praise"), ("求助类", "help"), ("咨询类", "consult"), ("意见建议类", "suggestion")]
+)
+def test_the_work_order_table_of_the_page_keeps_every_kind_of_appeal(word: str, kind: str) -> None:
+    declared, (row, *_) = of_page("hotline12345")
+    found = hotline12345.normalise(Message(row | {"工单类型": word}, b""), context_of("demo-hotline", declared))
+    assert found is not None
+    assert dict(found[1])["appeal_type"] == kind
 
 
 def test_a_supplement_joins_its_order_whichever_comes_first_and_twice_is_once() -> None:
@@ -242,6 +297,50 @@ def test_police_classes_other_than_50_and_60_never_leave_110(code: str) -> None:
     assert refused("demo-police", make.TRANSFER | {"警情类别": code}) == "forbidden_class"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"警情类别编码": "200200"}, {"警情类别": "200200", "警情类别编码": "600500"}, {"警情类别编码": ["200200"]},
+        {"警情类别编码": 200200}, {"警情": [{"警情类别": "200200"}]},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("message", [make.TRANSFER, make.FEEDBACK], ids=["transfer", "feedback"])
+def test_every_spelling_of_the_class_is_looked_at(message: dict[str, Any], change: dict[str, Any]) -> None:
+    assert refused("demo-police", message | change) == "forbidden_class"
+    report("demo-police", make.TRANSFER | {"警情类别编码": "500100"})
+
+
+def test_a_mapping_that_leaves_the_class_out_hides_nothing_that_must_not_leave() -> None:
+    mapping = {name: f"data.{name}" for name in make.TRANSFER if name not in ("message", "警情类别")}
+    ctx = context_of("demo-police", {"mapping": mapping, "constants": {"message": "transfer"}})
+    assert police110.normalise(Message({"data": make.TRANSFER}, b""), ctx) is not None
+    for name in ("警情类别", "警情类别编码"):
+        with pytest.raises(Refusal) as caught:
+            police110.normalise(Message({"data": make.TRANSFER | {name: "200200"}}, b""), ctx)
+        assert caught.value.code == "forbidden_class"
+    # As the rows of a body see what stands around them.
+    with pytest.raises(Refusal) as caught:
+        police110.normalise(Message({"data": make.TRANSFER, "_": {"警情类别": "200200"}}, b""), ctx)
+    assert caught.value.code == "forbidden_class"
+
+
+def test_a_row_of_the_pages_table_becomes_a_transfer_and_a_step_for_every_time_given() -> None:
+    declared, (row,) = of_page("police110")
+    ctx = context_of("demo-police", declared)
+    items = list(police110.CONNECTOR.parse(as_json(row), "application/json", ctx).items)
+    found = [police110.normalise(item, ctx) for item in items if isinstance(item, Message)]
+    (told, event), *steps = [record for record in found if record is not None]
+    assert (told, event["upstream_id"], dict(event)["matter_kind"]) == ("report", row["事件编号"], "consumer")
+    made = [dict(step) for _, step in steps]
+    assert [(step["step"], step["occurred_at"]) for step in made] == [
+        ("accept", at(2025, 5, 7, 9, 34)), ("close", at(2025, 5, 7, 15, 20)),
+    ]  # fmt: skip
+    assert (made[1]["note"], made[1]["unit"]) == (row["处置结果"], row["办结职能科室/部门"])
+    assert {step["report_id"] for step in made} == {event["report_id"]}
+    blank = row | {"最后受理时间": None, "办结时间": " "}
+    assert len(list(police110.CONNECTOR.parse(as_json(blank), "application/json", ctx).items)) == 1
+
+
 def test_an_unknown_police_class_is_refused() -> None:
     assert refused("demo-police", make.TRANSFER | {"警情类别": "609999"}) == "unknown_code"
 
@@ -260,10 +359,11 @@ def test_tags_may_stand_apart_and_be_closed_by_a_full_stop() -> None:
     assert split_tags("吵架。#非警务#邻里纠纷# ") == ("吵架。", ["非警务", "邻里纠纷"])
 
 
-@given(st.text("#a中3，。 \n", max_size=60))
+@given(st.text("#＃a中3，。 \n", max_size=60))
 def test_tags_are_the_longest_row_of_them_at_the_end(description: str) -> None:
     # The rule as one expression, which says it well and takes quadratic time.
-    found = re.search(r"(?<![0-9A-Za-z#])(?:#[^#\s，。；！？]{1,40}\s*)+#?[。；，！\s]*$", description)
+    text = description.replace("＃", "#")
+    found = re.search(r"(?<![0-9A-Za-z#])(?:#[^#\s，。；！？]{1,40}(?:\s*#)?\s*)+[。；，！\s]*$", text)
     expected: tuple[str, list[str]] = (description, [])
     if found:
         tags = [tag for tag in (part.strip("。；，！ \n") for part in found[0].split("#")) if tag]
@@ -277,6 +377,52 @@ def test_a_text_of_nothing_but_tags_is_split_in_linear_time(tag: str, after: str
     content, tags = split_tags(tag * 500_000 + after)  # at the square of this, the test would take hours
     assert len(tags) == (500_000 if after != "a b" else 0)
     assert len(content) <= len(tag) * 500_000 + len(after)
+
+
+def test_tags_may_be_closed_by_a_hash_each_and_have_full_width_ones() -> None:
+    assert split_tags("吵架#非警务##消费问题#") == ("吵架", ["非警务", "消费问题"])
+    assert split_tags("吵架 #非警务# #消费问题#。") == ("吵架", ["非警务", "消费问题"])
+    assert split_tags("吵架＃非警务＃消费问题＃") == ("吵架", ["非警务", "消费问题"])
+    assert split_tags("住3＃楼的人吵架＃非警务＃") == ("住3＃楼的人吵架", ["非警务"])
+
+
+def test_a_text_of_nothing_but_closed_tags_is_split_in_linear_time() -> None:
+    assert len(split_tags("#a#" * 500_000)[1]) == len(split_tags("#a # " * 500_000)[1]) == 500_000
+    assert split_tags("#" * 500_000) == ("#" * 500_000, [])
+
+
+@pytest.mark.parametrize("text", ["#" * 1_000_000, "#a" * 500_000, "＃ " * 500_000, "a" * 1_000_000, "# a" * 300_000])
+def test_tags_anywhere_are_found_in_linear_time(text: str) -> None:
+    assert tags_in(text) <= {"a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("退款纠纷#非警务##消费问题#", "退款纠纷"),
+        ("#非警务# 退款纠纷", "#非警务# 退款纠纷"),
+        ("退款纠纷＃非警务＃", "退款纠纷"),
+        ("退款纠纷 #非警务#纠纷事项 （民警已到场）", "退款纠纷 #非警务#纠纷事项 （民警已到场）"),
+        ("退款纠纷#非警务##报警电话:138****0000#", "退款纠纷"),
+        ("退款纠纷#报警电话:138****0000#非警务#消费问题", "退款纠纷"),
+    ],
+)
+def test_a_transfer_is_no_police_business_wherever_and_however_its_text_is_tagged_so(text: str, content: str) -> None:
+    bare = {name: value for name, value in make.TRANSFER.items() if name != "警情类别"}
+    assert report("demo-police", bare | {"事件描述": text})["content"] == content
+
+
+@pytest.mark.parametrize(
+    "text", ["吵架#非警务不成立", "#非警务不成立# 吵架", "吵架#非警务？", "非警务吵架", "吵架#不是非警务"]
+)
+def test_a_tag_that_only_begins_like_it_lets_no_event_leave(text: str) -> None:
+    bare = {name: value for name, value in make.TRANSFER.items() if name != "警情类别"}
+    assert refused("demo-police", bare | {"事件描述": text}) == "missing_field"
+
+
+def test_the_closing_hash_of_a_phone_tag_goes_with_it_unless_it_opens_another_tag() -> None:
+    assert PHONE_TAG.sub("", "吵架＃报警电话：15400000000＃ 再说") == "吵架 再说"
+    assert PHONE_TAG.sub("", "吵架#报警电话:15400000000#非警务") == "吵架#非警务"
 
 
 def test_a_tag_is_at_most_40_characters() -> None:
@@ -365,6 +511,30 @@ def test_case_and_grid_codes_are_opaque(number: str) -> None:
 )  # fmt: skip
 def test_a_flow_node_of_city_management_names_a_step(node: str, step: str) -> None:
     assert progress("demo-citymgmt", make.FLOW | {"node": node})["step"] == step
+
+
+@pytest.mark.parametrize(
+    ("node", "result", "granted"),
+    [
+        ("延期", "", True), ("延期", "pass", True), ("延期", "同意", True), ("延期", "not_pass", False),
+        ("延期", "不通过", False), ("延期", "unable", False), ("延期", "not_exist", False), ("延期", "exist", False),
+        ("延期", "驳回", False), ("延期", "申请", False), ("延期申请", "", False), ("申请延期", "", False),
+        ("延期审批", "同意", True), ("延期审批", "不同意", False),
+    ],
+)  # fmt: skip
+def test_only_a_passed_extension_moves_the_deadline_of_a_case(node: str, result: str, granted: bool) -> None:
+    found = progress(
+        "demo-citymgmt", make.FLOW | {"node": node, "result": result, "deadline_time": "2025-05-20 18:00:00"}
+    )
+    assert (found["step"], found["extended_to"]) == ("extend", at(2025, 5, 20, 18) if granted else None)
+    if node in ("延期申请", "申请延期"):
+        assert found["extra"]["result"] == "asked"
+
+
+@pytest.mark.parametrize(("source", "via"), [(3004, "监督员上报"), (3005, "公众上报"), ("3005", "公众上报"), (7, "7")])
+def test_the_source_of_a_case_may_be_a_number(source: int | str, via: str) -> None:
+    assert report("demo-citymgmt", make.CASE | {"source_type": source})["via"] == via
+    assert refused("demo-citymgmt", make.CASE | {"source_type": True}) == "bad_field"
 
 
 def test_a_city_management_flow_becomes_progress_of_its_case() -> None:
