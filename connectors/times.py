@@ -21,7 +21,7 @@ _CLOCK: Final = r"(上午|下午)? ?(\d{1,2})(?::(\d\d)(?::(\d\d)(?:\.\d{1,9})?)
 _YEAR_FIRST: Final = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?:[ T]" + _CLOCK + ")?", re.ASCII)
 _CHINESE: Final = re.compile(r"(\d{4})(年)(\d{1,2})月(\d{1,2})[日号](?: ?" + _CLOCK + ")?", re.ASCII)
 #: yyyyMMdd, yyyyMMddHHmm and yyyyMMddHHmmss.
-_COMPACT: Final = re.compile(r"(20\d\d)(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?", re.ASCII)
+_COMPACT: Final = re.compile(r"(20\d\d|2100)(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?", re.ASCII)
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})/(\d{1,2})/(\d\d|20\d\d) (\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 _SERIAL: Final = re.compile(r"\d{5}(?:\.\d{1,20})?", re.ASCII)
 _DIGITS: Final = re.compile(r"\d{9,13}", re.ASCII)

@@ -144,3 +144,8 @@ def test_a_time_that_is_none_is_refused(text: str) -> None:
 def test_an_epoch_that_is_none_is_refused(value: object) -> None:
     with pytest.raises(Refusal):
         times.epoch_time({"t": value}, "t")
+
+
+def test_the_last_year_taken_reads_in_every_form() -> None:
+    last = datetime(2100, 1, 1, tzinfo=SHANGHAI)
+    assert {times.read_local(form.format(last), SHANGHAI) for form in FORMS} == {ms(last)}
