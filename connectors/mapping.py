@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EACH: Final = "*"
 BODY: Final = "_"
 #: Most bytes of the body around its messages: each message's own original repeats it.
-_AROUND_BYTES: Final = 4_096
+_AROUND_BYTES: Final = 16 * 1024
 #: Constants about the channel itself; every other one is a field of each message.
 _ABOUT_CHANNEL: Final = frozenset(("timezone", "time_format", "zero_point", "city", "orders_channel"))
 _POINTS: Final = (("lon", "lat"), ("lng", "lat"), ("经度", "纬度"))
@@ -171,7 +171,9 @@ def _inside(body: Message | Broken, found: Any) -> Iterator[Message | Broken]:
         return
     around = _plain(body.fields, 2)
     if len(orjson.dumps(around)) > _AROUND_BYTES:
-        yield Broken(body.raw, Refusal("too_large", f"what stands around the messages is over {_AROUND_BYTES} bytes"))
+        yield Broken(
+            body.raw, Refusal("too_large", f"what stands around the messages is over {_AROUND_BYTES} bytes; send less")
+        )
         return
     for element in found:
         if isinstance(element, dict):

@@ -51,6 +51,8 @@ _TYPES: Final = {
 _MANY: Final = 10_000_000
 #: Codes of the profile come to light one by one, each once the one before it is put right.
 _MOST_PROBLEMS: Final = 20
+#: First spellings of the coordinates, which a refused place is about.
+_POINT: Final = frozenset(("lon", "lng", "long", "lat", "经度", "纬度"))
 _SHOWN: Final = 40
 
 
@@ -208,7 +210,7 @@ def _checked(where: str, item: Message | Broken, connector: Connector, ctx: Cont
             record = connector.normalise(message, replace(ctx, channel=channel))
             break
         except Exception as error:  # the intake, too, refuses a message that trips a connector
-            more = _finding(as_refusal(error))
+            more = _located(_finding(as_refusal(error)), message, ctx.channel)
             if any(more.field == known.field for known in found):
                 break
             found.append(more)
@@ -223,24 +225,54 @@ def _problems(message: Message, ctx: Context) -> list[Finding]:
         return []
     try:
         source = compiled(ctx.channel).apply(message.fields)
-        shape = _shape(source, ctx.channel)
     except Refusal as refusal:
         return [_finding(refusal)]
-    found = shapes.problems(shape, source, clock(ctx.channel, ctx.zone)) if shape else []
-    return [Finding(one.field, one.refusal.code, _what(one.refusal)) for one in found]
+    kind, supposed = _kind(source, ctx.channel)
+    if not kind:
+        return []
+    kind_field, kinds = _SHAPES[ctx.channel.protocol]
+    found = [
+        Finding(one.field, one.refusal.code, _what(one.refusal))
+        for one in shapes.problems(kinds[kind], source, clock(ctx.channel, ctx.zone))
+    ]
+    if not supposed:
+        return found
+    says = f"is missing for the nearest kind, {kind}; give it, or name another kind in {kind_field}"
+    return [replace(one, what=says) if one.code == "missing_field" else one for one in found]
 
 
-def _shape(source: Mapping[str, Any], channel: Channel) -> type[shapes.Shape] | None:
+def _kind(source: Mapping[str, Any], channel: Channel) -> tuple[str, bool]:
+    """The message's kind, and whether it is only supposed: without a word for it, the kind most of whose fields are given.
+
+    Empty where the connector knows more words for its kinds, or refuses.
+    """
     kind_field, kinds = _SHAPES[channel.protocol]
     if len(kinds) == 1:
-        return next(iter(kinds.values()))
-    word = source.get(kind_field)
-    if isinstance(word, str) and word in kinds:
-        return kinds[word]
+        return next(iter(kinds)), False
     try:
-        return kinds[shapes.kind_of(source, kind_field, kinds, {})]
+        return shapes.kind_of(source, kind_field, kinds, {}), False
     except Refusal:
-        return None  # the connector knows more words for its kinds, or refuses
+        if shapes.clean(source.get(kind_field)) is not None:
+            return "", False
+    known = {kind: len(shapes.picked(source, shape.spellings)) for kind, shape in kinds.items()}
+    nearest = max(known, key=known.__getitem__)
+    return (nearest, True) if known[nearest] else ("", False)
+
+
+def _located(finding: Finding, message: Message, channel: Channel) -> Finding:
+    """A refused place under the names of its coordinates, as the sender spells them."""
+    if finding.field or finding.code != "bad_location" or channel.protocol not in _SHAPES:
+        return finding
+    source = compiled(channel).apply(message.fields)
+    kind, _ = _kind(source, channel)
+    if not kind:
+        return finding
+    shape = _SHAPES[channel.protocol][1][kind]
+    names = [str(info.alias) for info in shape.model_fields.values() if info.alias in _POINT]
+    spelt = (
+        next((key for key, first in shape.spellings.items() if first == name and key in source), name) for name in names
+    )
+    return replace(finding, field=", ".join(spelt))
 
 
 def _without(message: Message, channel: Channel, found: list[Finding], ctx: Context) -> tuple[Message, Channel]:
@@ -251,14 +283,18 @@ def _without(message: Message, channel: Channel, found: list[Finding], ctx: Cont
     if not wrong or channel.protocol not in _SHAPES:
         return message, channel
     source = compiled(channel).apply(message.fields)
-    shape = _shape(source, channel)
-    if shape is None:
+    kind, _ = _kind(source, channel)
+    if not kind:
         return message, channel
+    kind_field, kinds = _SHAPES[channel.protocol]
+    shape = kinds[kind]
     firsts = {shape.spellings.get(name, name) for name in wrong}
     kept = {name: value for name, value in source.items() if shape.spellings.get(name, name) not in firsts}
     for info in shape.model_fields.values():
         if info.is_required() and info.alias in firsts and info.examples:
             kept[str(info.alias)] = info.examples[0]
+    if kind_field and not kept.get(kind_field):
+        kept[kind_field] = kind
     # The fields carry the protocol's own names by now, and hold the constants.
     constants = {name: value for name, value in channel.constants.items() if name not in kept}
     return Message(kept, message.raw), replace(channel, mapping={}, constants=constants, codes={})
@@ -282,15 +318,17 @@ def _told(where: str, record: Record | None, ctx: Context) -> Checked:
         return Checked(where, "ok", "progress", step["step"], "", _local(step["occurred_at"], ctx))
     report = record[1]
     matter = ctx.profile.matters.get(report["matter_kind"])
+    city, table, kind, code = [*(report["kind_code"] or "").split("/", 3), "", "", ""][:4]
+    named = ctx.profile.kinds.get((city, table, kind, code))
     community = ctx.profile.communities.get(report["community_code"] or "")
     street = ctx.places.streets.get(report["street_code"] or "", "")
     place = f"{community.street} {community.name}" if community else street
-    how = report["location_method"]
+    how = report["location_method"] or ("unregistered camera" if report["device_id"] else "")
     return Checked(
         where,
         "ok",
         "report",
-        matter.name_zh if matter else "",
+        matter.name_zh if matter else named[1] if named else "",
         f"{place} ({how})" if place else f"({how})" if how else "",
         _local(report["reported_at"], ctx),
     )

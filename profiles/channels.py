@@ -28,6 +28,9 @@ Crs = Literal["WGS-84", "CGCS2000", "GCJ-02", "BD-09"]
 
 #: What a protocol demands by itself; everything else signs with HMAC unless the channel says otherwise.
 _OWN_AUTH: Final[dict[str, Auth]] = {"wechat": "wechat", "open311": "api_key"}
+#: Protocols whose reports may be given a family, and its words.
+_OF_FAMILY: Final = frozenset(("hotline12345", "canonical"))
+_FAMILIES: Final = ("民生", "发展", "执法", "livelihood", "development", "enforcement")
 #: Protocols of which several messages of one person within minutes make one report.
 _ASSEMBLED: Final = frozenset(("wechat",))
 _ASSEMBLE_MINUTES: Final = 10.0
@@ -39,7 +42,7 @@ _MINUTES: Final = Range("between 0 and 1440", lambda x: 0 <= x <= 1440)
 _KEYS: Final = frozenset(
     (
         *("id", "feed", "protocol", "name", "crs", "table", "max_body_bytes", "max_records", "auth", "messages_per_s"),
-        *("burst", "assemble_minutes", "mapping_file", "mapping", "constants", "codes", "source"),
+        *("family", "burst", "assemble_minutes", "mapping_file", "mapping", "constants", "codes", "source"),
     )
 )
 
@@ -126,6 +129,13 @@ def _channel(path: Path, where: str, entry: dict[str, Any]) -> Channel:
     minutes = entry.get("assemble_minutes", _ASSEMBLE_MINUTES if protocol in _ASSEMBLED else 0)
     if minutes and protocol not in _ASSEMBLED:
         raise ProfileError(f"{where}: assemble_minutes is for {', '.join(_ASSEMBLED)} only; leave it out")
+    constants = dict(mapping.get("constants", {}))
+    if "family" in entry:
+        if protocol not in _OF_FAMILY or entry["family"] not in _FAMILIES:
+            raise ProfileError(
+                f"{where}: family must be one of {', '.join(_FAMILIES)}, for {', '.join(sorted(_OF_FAMILY))} only"
+            )
+        constants["family"] = entry["family"]
     return Channel(
         id=entry["id"],
         feed=entry["feed"],
@@ -142,7 +152,7 @@ def _channel(path: Path, where: str, entry: dict[str, Any]) -> Channel:
         burst=int(in_range(where, "burst", entry.get("burst", max_records), _RECORDS)),
         assemble_minutes=in_range(where, "assemble_minutes", minutes, _MINUTES),
         mapping=dict(mapping.get("mapping", {})),
-        constants=dict(mapping.get("constants", {})),
+        constants=constants,
         codes={target: dict(words) for target, words in mapping.get("codes", {}).items()},
         source=source,
     )

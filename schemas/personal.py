@@ -91,7 +91,7 @@ def _spans(text: str) -> list[_Span]:
         spans += [(*found.span("plate"), _mask_plate(found["plate"])) for found in _PLATE.finditer(text)]
     if _MAYBE_EMAIL.search(text):
         folded = fold(text).replace("【", "[").replace("】", "]")
-        spans += [(*f.span(), f"{f['user'][0]}***@{f['host'].replace(' ', '')}") for f in _EMAIL.finditer(folded)]
+        spans += [(*f.span(), _mask_email(f["user"], f["host"])) for f in _EMAIL.finditer(folded)]
     spans += [(start, end, mask_name(name)) for start, end, name in find_names(text)]
     return _apart(spans) if len(spans) > 1 else spans
 
@@ -107,6 +107,11 @@ def _apart(spans: list[_Span]) -> list[_Span]:
         else:
             found.append((start, end, mask))
     return found
+
+
+def _mask_email(user: str, host: str) -> str:
+    """The address with its first character and its host, unless a number can be read in that."""
+    return f"{user[0]}***@{FULL_MASK if find_numbers(host) else host.replace(' ', '')}"
 
 
 def mask_name(name: str) -> str:

@@ -96,9 +96,9 @@ class Server:
     async def _take(self, request: web.Request, body: bytes, notation: answers.Notation) -> Reply:
         content_type = request.headers.get("Content-Type", "").encode("ascii", "replace").decode()
         media, charset = media_type(content_type)
-        fields = dict(request.query)
-        if media == FORM:
-            fields |= dict(form(body, charset))
+        if media != FORM:  # told before the key, which stands in the form
+            raise Refusal("unsupported_type", f"send a form: Content-Type {FORM}; charset=utf-8")
+        fields = dict(request.query) | dict(form(body, charset))
         channel = self._channel(fields)
         self._prove(request, channel, fields, body)
         tail = f"requests.{notation}"

@@ -206,7 +206,8 @@ class Example:
     """An example file of a protocol (connectors/examples/<protocol>/examples.toml) and what must become of it.
 
     gives: what each of its messages becomes ("" for a bad one). record: fields that must come out so. personal: what must
-    not come out. reason, names: the refusal's code and what its text must name.
+    not come out. at_receipt: it names no time of its own, so that its arrival stands for it.
+    reason, names: the refusal's code and what its text must name.
     """
 
     protocol: Protocol
@@ -221,6 +222,7 @@ class Example:
     names: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     tail: str = ""
+    at_receipt: bool = False
 
     def __str__(self) -> str:
         return f"{self.protocol}/{self.file}"
@@ -267,6 +269,7 @@ def examples_of(protocol: Protocol) -> list[Example]:
             entry.get("names", ""),
             entry.get("query", {}),
             entry.get("tail", ""),
+            entry.get("at_receipt", False),
         )
         for part in ("good", "bad")
         for entry in listed.get(part, [])

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import tracemalloc
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from schemas.codec import Codec
 from schemas.topics import all_topics, intake_topic
 from tests.connectors import make
 from tests.connectors.make import NOW, PHONE, PRIVACY, context
-from tests.connectors.served import gateway
+from tests.connectors.metres import distance_m
+from tests.connectors.served import MemorySink, gateway
 from tests.connectors.test_producer import stored
 
 DEMO = Path(__file__).parents[2] / "profiles" / "demo"
@@ -48,6 +50,15 @@ _OTHERS = """
 物业平台 智慧社区 校园安全 医院投诉 景区服务 海上救援 森林防火 防汛抗旱 企业诉求 志愿服务 随手拍 街道呼叫
 """
 HOTLINES, OTHERS = _HOTLINES.split(), _OTHERS.split()
+PLACE = (120.47, 36.1)
+#: The place in each system, worked out once.
+POINTS: dict[str, tuple[float, float]] = {
+    "WGS-84": PLACE,
+    "CGCS2000": PLACE,
+    "GCJ-02": (120.474979026, 36.100195282),
+    "BD-09": (120.481357953, 36.106539346),
+}
+FAMILIES = {"民生": "livelihood", "发展": "development", "执法": "enforcement"}
 NUMBER = "250912101108115409"  # of every channel: only the channel tells the reports apart
 
 
@@ -55,7 +66,7 @@ def flat_chinese() -> tuple[str, str, Any]:
     declared_as = 'protocol = "hotline12345"'
     source = {
         "工单编号": NUMBER, "受理时间": "2025-09-12 10:11:08", "诉求类型": "投诉", "诉求内容": "夜间噪声扰民", "来电号码": PHONE,
-        "行政区划代码": "370212005001",
+        "行政区划代码": "370212005001", "经度": "$LON", "纬度": "$LAT",
     }  # fmt: skip
     return declared_as, "application/json", source
 
@@ -70,6 +81,8 @@ appeal_type = "data.type"
 urgency = "data.level"
 admin_code = "data.region"
 "reporter.phone" = "data.caller.mobile"
+lon = "data.place.x"
+lat = "data.place.y"
 [channel.constants]
 record = "report"
 [channel.codes.appeal_type]
@@ -81,6 +94,7 @@ record = "report"
     data = {
         "id": NUMBER, "callTime": "2025-09-12T10:11:08+08:00", "content": "夜间噪声扰民", "type": "01", "level": 3,
         "region": "370212005001", "caller": {"mobile": PHONE, "name": make.NAME},
+        "place": {"x": "$LON", "y": "$LAT"},
     }  # fmt: skip
     return declared_as, "application/json", {"data": data}
 
@@ -102,7 +116,7 @@ record = "report"
 """
     row = {
         "编号": NUMBER, "登记日期": "2025/9/12 10:11:08", "事项内容": "夜间噪声扰民", "事项类型": "投诉", "联系电话": PHONE,
-        "所属社区编码": "370212005001", "经度": "120.47", "纬度": "36.1", "是否保密": "否", "备注": "",
+        "所属社区编码": "370212005001", "经度": "$LON", "纬度": "$LAT", "是否保密": "否", "备注": "",
     }  # fmt: skip
     text = io.StringIO()
     csv.writer(text).writerows([row.keys(), row.values()])
@@ -120,10 +134,21 @@ appeal_type = "kind"
 via = "_.source"
 admin_code = "_.data.region"
 "reporter.phone" = "tel"
+lon = "=point[0]"
+lat = "=point[1]"
 [channel.constants]
 record = "report"
 """
-    records = [{"no": NUMBER, "time": 1757643068000, "text": "夜间噪声扰民", "kind": "投诉", "tel": int(PHONE)}]
+    records = [
+        {
+            "no": NUMBER,
+            "time": 1757643068000,
+            "text": "夜间噪声扰民",
+            "kind": "投诉",
+            "tel": int(PHONE),
+            "point": ["$LON", "$LAT"],
+        }
+    ]
     body = {"code": 0, "source": "平台推送", "data": {"region": "370212005001", "total": 1, "records": records}}
     return declared_as, "application/json", body
 
@@ -138,13 +163,16 @@ category_path = "=split(分类, '/')"
 appeal_type = "=类别 || '其他'"
 admin_code = "=first(区划[?级别=='社区'].代码)"
 "reporter.phone" = "=digits(电话)"
+lon = "=first(split(坐标, ','))"
+lat = "=last(split(坐标, ','))"
 "extra.handler" = "=lower(经办.组)"
 [channel.constants]
 record = "report"
 """
     source = {
         "单号": f"GD-{NUMBER}", "日期": "2025-9-12", "时间": "10:11:08", "内容": "市民来电反映： 夜间噪声扰民 ",
-        "分类": "城乡建设/噪声", "类别": "投诉", "电话": f"{PHONE[:3]}-{PHONE[3:7]}-{PHONE[7:]}", "经办": {"组": "B2"},
+        "分类": "城乡建设/噪声", "类别": "投诉", "电话": f"{PHONE[:3]}-{PHONE[3:7]}-{PHONE[7:]}",
+        "经办": {"组": "B2"}, "坐标": "$LON,$LAT",
         "区划": [{"级别": "街道", "代码": "370212005"}, {"级别": "社区", "代码": "370212005001"}],
     }  # fmt: skip
     return declared_as, "application/json", source
@@ -185,6 +213,8 @@ report_time = "createTime"
 description = "desc"
 community_code = "community"
 reporter_phone = "tel"
+lng = "point.lng"
+lat = "point.lat"
 [channel.constants]
 message = "case"
 city = "neighbour"
@@ -194,7 +224,7 @@ city = "neighbour"
 """
     source = {
         "taskNum": NUMBER, "recType": 1, "event": "0103", "createTime": "20250912101108", "desc": "夜间道路不洁",
-        "community": "370212005001", "tel": PHONE,
+        "community": "370212005001", "tel": PHONE, "point": {"lng": "$LON", "lat": "$LAT"},
     }  # fmt: skip
     return declared_as, "application/json", source
 
@@ -205,6 +235,22 @@ DIALECTS = (
 )  # fmt: skip
 
 
+def crs_of(number: int) -> str:
+    return [*POINTS][number % len(POINTS)]
+
+
+def family_of(number: int) -> str:
+    """The family that a channel declares; a case has that of its kind."""
+    of_case = DIALECTS[number % len(DIALECTS)] is case_of_another_city
+    return "" if of_case else [*FAMILIES][number % len(FAMILIES)]
+
+
+def at(point: tuple[float, float], message: Any) -> Any:
+    """The message with a point in its place."""
+    text = json.dumps(message, ensure_ascii=False)
+    return json.loads(text.replace("$LON", f"{point[0]}").replace("$LAT", f"{point[1]}"))
+
+
 def channels() -> list[tuple[str, str, str, str, Any]]:
     """(id, feed, declaration, content type, message) of each of the 52."""
     found = []
@@ -213,9 +259,19 @@ def channels() -> list[tuple[str, str, str, str, Any]]:
         declared_as, content_type, message = dialect()
         hotline = number < len(HOTLINES)
         channel, feed = f"channel-{number:02d}", "hotlines" if hotline else f"others-{number % 5}"
-        head = f'[[channel]]\nid = "{channel}"\nfeed = "{feed}"\nname = "{name}（虚构）"\ncrs = "GCJ-02"\n'
+        head = f'[[channel]]\nid = "{channel}"\nfeed = "{feed}"\nname = "{name}（虚构）"\ncrs = "{crs_of(number)}"\n'
+        if family := family_of(number):
+            head += f'family = "{family}"\n'
         table = "cjt214-2007" if dialect is case_of_another_city else "hotline-2025"
-        found.append((channel, feed, f'{head}table = "{table}"\n{declared_as}\n', content_type, message))
+        found.append(
+            (
+                channel,
+                feed,
+                f'{head}table = "{table}"\n{declared_as}\n',
+                content_type,
+                at(POINTS[crs_of(number)], message),
+            )
+        )
     return found
 
 
@@ -256,7 +312,7 @@ def normalised(profile: Profile, channel: str, body: bytes, content_type: str) -
 def test_52_declared_channels_are_read_each_as_its_own(profile: Profile) -> None:
     assert (len(HOTLINES), len(OTHERS), len(profile.channels)) == (27, 25, 52)
     ids = set()
-    for channel, feed, _, content_type, message in CHANNELS:
+    for number, (channel, feed, _, content_type, message) in enumerate(CHANNELS):
         ((subject, record),) = normalised(profile, channel, as_body(message), content_type)
         found: Any = record
         assert (subject, found["channel"], found["feed"], found["upstream_id"]) == ("report", channel, feed, NUMBER)
@@ -267,8 +323,47 @@ def test_52_declared_channels_are_read_each_as_its_own(profile: Profile) -> None
         assert "夜间" in found["title"] + found["content"]
         assert found["matter_kind"] in {"noise", "dirty_road"}
         assert PHONE not in json.dumps({**found, "sealed": None}, ensure_ascii=False)
+        if DIALECTS[number % len(DIALECTS)] is own_time_and_zone:
+            assert (found["lon"], found["source_crs"]) == (None, None)
+        else:
+            assert distance_m((found["lon"], found["lat"]), PLACE) < 1
+            assert found["source_crs"] == crs_of(number)
+            assert (found["source_lon"], found["source_lat"]) == POINTS[crs_of(number)]
+        if family := family_of(number):
+            assert found["family"] == FAMILIES[family]
         ids.add(found["report_id"])
     assert len(ids) == 52
+
+
+def test_the_channels_mix_dialects_coordinate_systems_and_families() -> None:
+    numbers = range(len(CHANNELS))
+    seen = {(DIALECTS[number % len(DIALECTS)].__name__, crs_of(number)) for number in numbers}
+    assert len(seen) == len(DIALECTS) * len(POINTS)
+    assert {family_of(number) for number in numbers} == {"", *FAMILIES}
+
+
+def test_a_channel_s_key_does_not_open_another(profile: Profile, codec: Codec) -> None:
+    first, second = CHANNELS[0], CHANNELS[len(DIALECTS)]
+    keys = {entry[0]: f"made-up key of {entry[0]}".encode() for entry in (first, second)}
+
+    async def play(sink: MemorySink) -> list[int]:
+        secrets = {channel: ChannelSecret((key,)) for channel, key in keys.items()}
+        found = []
+        async with TestClient(TestServer(gateway(codec, sink, secrets, profile=profile))) as client:
+            for (channel, _, _, content_type, message), owner in (
+                (first, second), (second, first), (first, first), (second, second),
+            ):  # fmt: skip
+                body, path, now = as_body(message), f"/intake/{channel}", str(NOW // 1000)
+                headers = {
+                    "Content-Type": content_type, auth.TIME_HEADER: now,
+                    auth.SIGNATURE_HEADER: auth.signature(keys[owner[0]], "POST", path, now, body),
+                }  # fmt: skip
+                async with client.post(path, data=body, headers=headers) as answer:
+                    found.append(answer.status)
+                assert len(sink.records) == found.count(200)
+        return found
+
+    assert asyncio.run(play(MemorySink())) == [401, 401, 200, 200]
 
 
 def test_expressions_codes_and_constants_say_what_they_should(profile: Profile) -> None:
@@ -281,7 +376,7 @@ def test_expressions_codes_and_constants_say_what_they_should(profile: Profile) 
     assert by_dialect["told_by_expressions"]["content"] == "夜间噪声扰民"
     assert by_dialect["told_by_expressions"]["extra"]["handler"] == "b2"
     assert by_dialect["list_in_an_envelope"]["via"] == "平台推送"
-    assert by_dialect["table_of_text"]["source_crs"] == "GCJ-02"
+    assert by_dialect["table_of_text"]["source_crs"] == crs_of(DIALECTS.index(table_of_text))
     assert by_dialect["own_time_and_zone"]["source_lon"] is None
     assert by_dialect["case_of_another_city"]["kind_code"] == "neighbour/cjt214-2007/event/0103"
 
@@ -330,6 +425,7 @@ WRONG = [
     ('[channel.codes.appeal]\na = "b"', "channel x, codes appeal: canonical has no such field"),
     ('[channel.constants]\ntimezone = "Mars/Base"', "channel x, constants timezone: must be an IANA name"),
     ('[channel.constants]\ntime_format = "%Y%Y"', "channel x, constants time_format: is no pattern"),
+    ('family = "民事"', "channels.toml, channel 1: family must be one of 民生, 发展, 执法"),
     ('[channel.constants]\norders_channel = "y"', "channel x, constants orders_channel: there is no channel y"),
 ]
 
@@ -409,6 +505,29 @@ def test_an_envelope_without_its_list_or_over_the_limit_is_refused(profile: Prof
     with pytest.raises(Refusal) as caught:
         parse(many, "application/json", ctx)
     assert caught.value.code == "too_many_records"
+
+
+def test_rows_of_an_envelope_are_read_one_by_one_and_a_heavy_envelope_is_refused(profile: Profile) -> None:
+    channel = next(entry[0] for entry in CHANNELS if '"*" = "data.records"' in entry[2])
+    ctx = context(channel, profile=profile)
+    parse = CONNECTORS["canonical"].parse
+
+    def body(around: int) -> bytes:
+        return json.dumps(
+            {"source": "x" * around, "data": {"records": [{"no": str(n)} for n in range(2_000)]}}
+        ).encode()
+
+    (item,) = parse(body(1_100_000), "application/json", ctx).items
+    assert isinstance(item, Broken)
+    assert item.refusal.code == "too_large"
+    tracemalloc.start()
+    try:
+        count = sum(len(item.raw) > 16_000 for item in parse(body(16_000), "application/json", ctx).items)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 2_000
+    assert peak < 5_000_000  # all at once they are 32 MB
 
 
 PAGES = [DOCS / "canonical.md", DOCS / "hotline12345.md"]

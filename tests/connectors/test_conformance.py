@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from connectors.base import Record
+from connectors.base import Context, Record
 from connectors.bodies import Broken, Message
 from connectors.declared import SHAPES
 from connectors.errors import Refusal
@@ -37,6 +37,8 @@ ALL = [example for protocol in CONNECTORS for example in examples_of(protocol)]
 GOOD = [example for example in ALL if not example.reason]
 BAD = [example for example in ALL if example.reason]
 TOLD = [example for example in GOOD if example.gives != "nothing"]
+#: Their messages hold no person and no free text.
+DEVICE_WORDS_ONLY = {"aibox", "onvif"}
 HOSTILE = "'; DROP TABLE x;--<script>\u202e${jndi:ldap://x.invalid}13800001234"
 
 
@@ -120,6 +122,55 @@ def test_a_protocol_registered_without_examples_is_found(tmp_path: Path) -> None
     assert without_examples(["good-only", "none"], tmp_path) == {"good-only", "none"}
 
 
+def unshown(protocol: Protocol, examples: Iterable[Example]) -> set[str]:
+    """What the good examples of a protocol leave open, so that a connector that does it wrong would pass them."""
+    told = [example for example in examples if example.gives in {"report", "progress"}]
+    reports = [example for example in told if example.gives == "report"]
+    lacking = set()
+    ids = [record.get("progress_id", record["report_id"]) for example in told for _, record in records(example)]
+    if len(set(ids)) < len(ids):
+        lacking.add("ids")
+    if protocol not in DEVICE_WORDS_ONLY and not any(example.personal for example in reports):
+        lacking.add("personal")
+    if not any(example.record.get("location_method") for example in reports):
+        lacking.add("location_method")
+    if not any({"reported_at", "occurred_at"} & example.record.keys() for example in told):
+        lacking.add("time")
+    return lacking
+
+
+@pytest.mark.parametrize("protocol", CONNECTORS)
+def test_the_examples_of_a_protocol_show_ids_persons_places_and_times(protocol: Protocol) -> None:
+    assert unshown(protocol, [example for example in GOOD if example.protocol == protocol]) == set()
+
+
+def bad_report(message: Message, ctx: Context) -> Record:
+    """What a connector gives that has one id, the time of receipt, no place, and the name as it came."""
+    kept = records(next(example for example in TOLD if example.gives == "report"))[0][1]
+    name = str(message.fields.get("reporter"))
+    made: Any = {"report_id": "one", "reported_at": ctx.received_at, "location_method": None, "street_code": None}
+    return "report", {**kept, **made, "channel": ctx.channel.id, "feed": ctx.channel.feed, "title": name}  # type: ignore[return-value,typeddict-item]
+
+
+def test_a_connector_with_one_id_the_time_of_receipt_no_place_and_a_leak_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    good = [example for example in GOOD if example.protocol == "canonical" and example.file.startswith("report")]
+    bare = [replace(example, record={}, personal=()) for example in good]
+    assert unshown("canonical", good) == set()
+    assert unshown("canonical", bare) == {"personal", "location_method", "time"}
+    monkeypatch.setitem(CONNECTORS, "canonical", replace(CONNECTORS["canonical"], normalise=bad_report))
+    assert unshown("canonical", good) == {"ids"}
+    (example,) = [example for example in good if "location_method" in example.record]
+    for check in (
+        test_a_good_example_becomes_what_it_says,
+        test_the_same_message_twice_at_any_time_has_the_same_ids_and_hash,
+        test_no_personal_data_comes_out,
+    ):
+        with pytest.raises(AssertionError):
+            check(example)
+
+
 def test_every_file_among_the_examples_is_used() -> None:
     for protocol in CONNECTORS:
         listed = {example.file for example in examples_of(protocol)} | {"examples.toml"}
@@ -164,8 +215,9 @@ def test_a_bad_example_is_refused_with_its_reason(example: Example) -> None:
 @each(GOOD)
 def test_the_same_message_twice_at_any_time_has_the_same_ids_and_hash(example: Example) -> None:
     expected = facts(records(example))
-    if any(NOW in (found.get("reported_at"), found.get("occurred_at")) for found in expected):
-        # It names no time of its own, so that its arrival stands for it.
+    at_receipt = [NOW in (found.get("reported_at"), found.get("occurred_at")) for found in expected]
+    assert at_receipt == [example.at_receipt] * len(expected)
+    if example.at_receipt:
         assert expected == facts(records(example))
         return
     later = replace(example.context(), received_at=NOW + 86_400_000)

@@ -153,11 +153,18 @@ def test_a_request_that_can_t_be_taken_is_refused_in_the_specifications_shape(
     run(scenario)
 
 
-def test_any_other_content_type_is_refused() -> None:
+@pytest.mark.parametrize("params", [{"api_key": API_KEY}, {}], ids=["key in the query", "key in the body"])
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", None])
+def test_any_other_content_type_or_none_is_refused_by_its_name(
+    content_type: str | None, params: dict[str, str]
+) -> None:
     async def scenario(client: Client, sink: KeepingSink, _store: MemoryStore) -> None:
+        headers = {"Content-Type": content_type} if content_type else {}
+        skipped = [] if content_type else ["Content-Type"]
         async with client.post(
-            f"{ROOT}/requests.json", params={"api_key": API_KEY}, json={"service_code": "1"}
-        ) as found:
+            f"{ROOT}/requests.json", params=params, data=b'{"service_code": "1"}', headers=headers,
+            skip_auto_headers=skipped,
+        ) as found:  # fmt: skip
             assert (found.status, "urlencoded" in (await found.json())[0]["description"]) == (400, True)
         assert sink.records == []
 

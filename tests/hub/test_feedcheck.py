@@ -16,7 +16,7 @@ from connectors.registry import CONNECTORS
 from hub.cli import app
 from hub.console import CommandError
 from hub.feedcheck import Result, check, shown
-from tests.connectors.make import NOW, ORDER, PHONE, PROFILE, STEP, as_json
+from tests.connectors.make import ALERT, CASE, NOW, ORDER, PHONE, PROFILE, STEP, as_json
 
 BAD: dict[str, Any] = {
     **ORDER, "record_number": "25 0912-of-zhen", "accepted_at": "yesterday", "appeal_type": "骂人话", "category_code": "zz-9",
@@ -62,7 +62,7 @@ def test_every_problem_of_a_message_is_told_by_field_even_those_that_only_the_pr
     (found,) = wrong(look(write("bad.json", as_json(BAD))))
     assert found == [
         ("record_number", "bad_field"), ("accepted_at", "bad_time"), ("appeal_type", "unknown_code"),
-        ("category_code", "unknown_code"), ("", "bad_location"),
+        ("category_code", "unknown_code"), ("lng, lat", "bad_location"),
     ]  # fmt: skip
 
 
@@ -70,6 +70,48 @@ def test_a_field_is_named_as_the_sender_spells_it(write: Callable[[str, bytes], 
     chinese = {"message": "order", "工单编号": "1", "受理时间": "昨天", "诉求类型": "投诉", "诉求内容": ""}
     (found,) = wrong(look(write("chinese.json", as_json(chinese))))
     assert found == [("受理时间", "bad_time"), ("诉求内容", "missing_field")]
+
+
+def test_without_a_kind_the_nearest_one_and_all_that_it_lacks_are_told(write: Callable[[str, bytes], Path]) -> None:
+    lacking = {name: value for name, value in CASE.items() if name not in {"message", "case_code", "report_time"}}
+    (message,) = look(write("case.json", as_json(lacking)), "demo-citymgmt").messages
+    assert [(problem.field, problem.code) for problem in message.problems] == [
+        ("case_code", "missing_field"), ("report_time", "missing_field"),
+    ]  # fmt: skip
+    assert all("the nearest kind, case; give it" in problem.what for problem in message.problems)
+    unknown = write("none.json", as_json({"nothing": "known"}))
+    assert wrong(look(unknown, "demo-citymgmt")) == [[("message", "unsupported_type")]]
+
+
+@pytest.mark.parametrize(
+    ("given", "fields"),
+    [
+        ({"lng": 0, "lat": 0}, "lng, lat"),
+        ({"lng": 36.1, "lat": 120.47}, "lng, lat"),
+        ({"经度": 120.47, "lng": None, "lat": None}, "经度, lat"),
+    ],
+)
+def test_a_refused_place_names_its_fields_as_the_sender_spells_them(
+    given: dict[str, Any], fields: str, write: Callable[[str, bytes], Path]
+) -> None:
+    order = {name: value for name, value in (ORDER | given).items() if value is not None}
+    assert wrong(look(write("order.json", as_json(order)))) == [[(fields, "bad_location")]]
+
+
+def test_a_refused_place_of_a_form_names_lat_and_long() -> None:
+    result = look(FOLDER / "open311" / "zero-point.form", "demo-open311")
+    assert wrong(result) == [[("lat, long", "bad_location")]]
+
+
+def test_an_alarm_is_told_with_its_kinds_name_and_whether_its_camera_is_registered(
+    write: Callable[[str, bytes], Path],
+) -> None:
+    (known,) = look(FOLDER / "hikvision" / "plate.xml", "demo-hikvision").messages
+    assert known.matter == "车牌识别"
+    assert known.place.endswith("(register)")
+    body = ALERT.replace("37021200001320000002", "37021200001320999999").encode()
+    (strange,) = look(write("alert.xml", body), "demo-hikvision").messages
+    assert (strange.status, strange.place) == ("ok", "(unregistered camera)")
 
 
 def test_a_mapped_channel_is_told_in_the_names_of_its_targets(write: Callable[[str, bytes], Path]) -> None:
