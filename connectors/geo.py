@@ -23,8 +23,8 @@ SHIFTED: Final[Box] = (72.004, 0.8293, 137.8347, 55.8271)
 _EDGE: Final = 1e-7
 #: The box grown by more than any shift in it.
 _REACHED: Final[Box] = (71.97, 0.8, 137.87, 55.86)
-#: Degrees; about a tenth of a millimetre.
-_TOLERANCE: Final = 1e-9
+#: The last correction, degrees, a millimetre: what is still wrong after it is a thousandth of that.
+_TOLERANCE: Final = 1e-8
 #: How far a point may lie outside the profile's box, degrees: ships and neighbours' roads are legal.
 _MARGIN: Final = 0.5
 

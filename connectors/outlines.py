@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
+from itertools import compress
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 
 from connectors.geo import Point
@@ -38,6 +40,15 @@ _CELLS_PER_DEGREE: Final = 400
 _CELLS: Final = 20_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Numbers of the outlines that cover a cell, and of those that only reach into it, with their shapes; in order of code."""
+
+    covering: list[int]
+    reaching: list[int]
+    shapes: npt.NDArray[np.object_]
+
+
 class Outlines:
     """An index over outlines; `zone` is the zone of their days. Of several that hold a point the lowest code is taken.
 
@@ -49,40 +60,27 @@ class Outlines:
         self._spans = [_span(area, zone) for area in self._areas]
         self._shapes = np.array([area.outline for area in self._areas])
         shapely.prepare(self._shapes)
-        self._bounds: list[list[float]] = shapely.bounds(self._shapes).tolist()
         self._tree = shapely.STRtree(self._shapes)
         self._cell = lru_cache(_CELLS)(self._ask_tree)
         self.draw_communities = any(area.kind == "community" for area in self._areas)
 
-    def _ask_tree(self, column: int, row: int) -> tuple[tuple[int, bool], ...]:
-        """The outlines that reach into a cell, in order of code, and whether they cover it."""
+    def _ask_tree(self, column: int, row: int) -> _Cell:
         side = 1 / _CELLS_PER_DEGREE
         # A little wider, so that rounding puts no point into a cell that does not know its outline.
         cell = shapely.box(column * side, row * side, (column + 1) * side, (row + 1) * side).buffer(side / 1000)
         near = np.sort(self._tree.query(cell, predicate="intersects"))
         covers = shapely.contains_properly(self._shapes[near], cell)
-        return tuple(zip(near.tolist(), covers.tolist(), strict=True))
+        return _Cell(near[covers].tolist(), near[~covers].tolist(), self._shapes[near[~covers]])
 
     def _holding(self, lon: float, lat: float, moment: int) -> list[int]:
         """Numbers of the outlines in force that hold the point, in order of code."""
         cell = self._cell(math.floor(lon * _CELLS_PER_DEGREE), math.floor(lat * _CELLS_PER_DEGREE))
-        sure: list[int] = []
-        maybe: list[int] = []
-        for number, covers in cell:
-            first, end = self._spans[number]
-            if not first <= moment < end:
-                continue
-            if covers:
-                sure.append(number)
-            else:
-                west, south, east, north = self._bounds[number]
-                if west <= lon <= east and south <= lat <= north:
-                    maybe.append(number)
-        if maybe:
-            holds = shapely.intersects_xy(self._shapes[maybe], lon, lat).tolist()
-            sure += [number for number, held in zip(maybe, holds, strict=True) if held]
-            sure.sort()
-        return sure
+        held = cell.covering
+        if cell.reaching:
+            holds: list[bool] = shapely.intersects_xy(cell.shapes, lon, lat).tolist()
+            held = sorted([*held, *compress(cell.reaching, holds)])
+        spans = self._spans
+        return [number for number in held if spans[number][0] <= moment < spans[number][1]]
 
     def at(self, point: Point, moment: int) -> Spot:
         """What holds the point (WGS-84; a border belongs to it) at `moment`, milliseconds UTC."""

@@ -43,7 +43,7 @@ _EMAIL: Final = re.compile(
     r"(?P<host>[A-Za-z0-9\u4e00-\u9fff-]{1,63}(?:[ ]?\.[ ]?[A-Za-z0-9-]{1,63}){1,8}|[A-Za-z0-9-]{1,63}\.[\u4e00-\u9fff]{2,4})",
     re.IGNORECASE,
 )
-_MAYBE_EMAIL: Final = re.compile(r"[@＠]|艾特|[(\[（【]at[)\]）】]", re.IGNORECASE)
+_MAYBE_EMAIL: Final = re.compile(r"[@＠]|艾特|[(\[（【][AaＡａ][TtＴｔ]")
 
 #: Something of all that is masked. Most fields of most messages have none of it, and one look is all they cost.
 _MAYBE: Final = re.compile(f"[{DIGITS}{CUE_STARTS}@＠艾使(（\\[【]|{_MAYBE_PLATE.pattern}")
