@@ -2,10 +2,12 @@
 
 from typing import Any, Final, Literal, TypedDict
 
-Subject = Literal["report", "progress", "routed_report", "alert", "dead_letter"]
+Subject = Literal["report", "progress", "routed_report", "alert", "dead_letter", "ruling", "change"]
 
 #: Append only: a subject's place in this list is part of its schema ids (registry.schema_id).
-SUBJECTS: Final[tuple[Subject, ...]] = ("report", "progress", "routed_report", "alert", "dead_letter")
+SUBJECTS: Final[tuple[Subject, ...]] = (
+    *("report", "progress", "routed_report", "alert", "dead_letter", "ruling", "change"),
+)
 
 
 class Report(TypedDict):
@@ -75,6 +77,14 @@ class Progress(TypedDict):
     extra: dict[str, str]
 
 
+class Milestone(TypedDict):
+    """See schemas/routed_report."""
+
+    name: str
+    due_at: int
+    time_limit: str
+
+
 class RoutedReport(TypedDict):
     """See schemas/routed_report."""
 
@@ -97,6 +107,18 @@ class RoutedReport(TypedDict):
     list_version: str | None
     list_row: str | None
     manual_reason: str | None
+    review_matter: str | None
+    review_score: float | None
+    kind_by: str | None
+    kind_confidence: float | None
+    routed_kind: str | None
+    flow: str
+    posts: list[str]
+    approval: str | None
+    priority: str
+    priority_reasons: list[str]
+    emergency: str | None
+    milestones: list[Milestone]
     report: Report
 
 
@@ -136,6 +158,43 @@ class DeadLetter(TypedDict):
     original: bytes
     sealed_key_id: str | None
     replay_count: int
+
+
+class Ruling(TypedDict):
+    """See schemas/ruling."""
+
+    ruling_id: str
+    action: str
+    report_id: str | None
+    matter_id: str | None
+    from_matter_id: str | None
+    ruled_by: str
+    reason: str
+    ruled_at: int
+
+
+class Change(TypedDict):
+    """See schemas/change."""
+
+    intake_topic: str
+    intake_partition: int
+    intake_offset: int
+    number: int
+    change: str
+    matter_id: str
+    from_matter_id: str | None
+    report_ids: list[str]
+    agency_code: str | None
+    agency_name: str | None
+    level: str | None
+    due_at: int | None
+    manual_reason: str | None
+    cause_id: str
+    ruled_by: str | None
+    reason: str
+    changed_at: int
+    place_key: str
+    rule_version: str
 
 
 AnyRecord = dict[str, Any]
