@@ -17,7 +17,7 @@ from connectors.bodies import Message, Parsed
 from connectors.errors import Refusal
 from connectors.geo import located
 from connectors.outlines import Spot
-from connectors.places import Places, place_key
+from connectors.places import Places
 from connectors.privacy import Privacy
 from connectors.times import not_later
 from profiles import Camera, Channel, Crs, Profile
@@ -217,7 +217,7 @@ def to_report(appeal: Appeal, meaning: dict[str, Any], raw: bytes, ctx: Context)
         "report_id": identity,
         "feed": channel.feed,
         "channel": channel.id,
-        "place_key": place_key(where.street, masked(appeal.place), (title, address, content)),
+        "place_key": appeal.device_id or ctx.profile.county_code,
         "matter_kind": kind.matter,
         "reporter_key": reporter_key,
         "content_hash": _fingerprint(meaning, ctx.privacy),

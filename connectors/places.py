@@ -7,7 +7,7 @@ docs/decisions/0017-places.md says what is found how, and how sure it is.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -121,14 +121,3 @@ def area_code(data: fields.Fields, name: str, places: Places) -> tuple[str, str]
         raise Refusal("unknown_code", f"{name}: the profile's places.csv does not have this street")
     return "", code
 
-
-def place_key(street_code: str | None, place: str, texts: Iterable[str]) -> str:
-    """Kafka key: street code; else 'text:' and the place the message names; else the first administrative name in the texts."""
-    if street_code:
-        return street_code
-    if place:
-        return f"text:{place[:PLACE_LIMIT]}"
-    for text in texts:
-        if found := _ADMINISTRATIVE.search(text):
-            return f"text:{found[0]}"
-    return "text:-"

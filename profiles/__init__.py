@@ -114,6 +114,15 @@ class WorkTime:
 
 
 @dataclass(frozen=True)
+class Matching:
+    """Rules of matching: scores from which a report is linked, and from which a person is asked; minutes of an episode."""
+
+    link: float = 0.5
+    review: float = 0.42
+    episode_minutes: float = 10.0
+
+
+@dataclass(frozen=True)
 class Profile:
     """The whole of a deployment's data. `calendar` holds True for a working day, False for a day off, where it is set."""
 
@@ -141,6 +150,7 @@ class Profile:
     calendar: dict[date, bool]
     areas: tuple[Area, ...] = ()
     gazetteer: tuple[PlaceName, ...] = ()
+    matching: Matching = Matching()
 
     def feeds(self) -> list[str]:
         """Feeds of the declared channels, sorted."""

@@ -224,7 +224,7 @@ class ChunkDecider:
                 continue
             decision = self._decider.decide(state, report, Origin(topic, partition, record.offset))
             routed = decision.routed
-            state.apply(routed, decision.facts)
+            state.apply(routed, decision.facts, decision.traits)
             out.routed.append((report["place_key"].encode(), self._encoder.encode(routed, value)))
             counts[metrics.DECIDED, (feed,)] += 1
             if routed["outcome"] == "replay":

@@ -1,47 +1,84 @@
-"""Which known report a new one belongs to: pure functions of (state, facts).
+"""Which known matter a new report belongs to: pure functions of (state, facts).
 
-A link needs the same kind of matter (or the same reporter with nearly the same words), the same place, and event times
-within the matter's window; the score only ranks those that pass, and tells a clerk how sure the link is.
+Two reports are compared by what they tell (words, kinds of trouble) against a bar that falls with what is known of the place:
+low where both are at one spot or name one estate, high where nothing says so, and none at all is low enough for two places
+that are told apart. docs/decisions/0021-matching.md has the measurements behind the figures.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import cos, hypot, radians
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from rapidfuzz.fuzz import ratio
 
+from profiles import Matching
 from profiles import Matter as MatterLimits
-from streams.state import Facts, Known, Matter, PartitionState, partner_blocks
+from streams.likeness import Alike, Traits
+from streams.reading import distinctive, same_name
+from streams.state import Facts, Known, PartitionState, partner_keys
 
 _MINUTE_MS: Final = 60 * 1000
 _HOUR_MS: Final = 60 * _MINUTE_MS
-#: An alarm goes on as long as its camera repeats it within this time of the last one.
-EPISODE_MS: Final = 10 * _MINUTE_MS
+_DAY_MS: Final = 24 * _HOUR_MS
 #: Limits where the kind of matter is unknown.
 DEFAULT_WINDOW_HOURS: Final = 72.0
 DEFAULT_RADIUS_M: Final = 250.0
-#: Window of two reports that both tell no place: words are all they share, and such petitions are repeated for months.
-PLACELESS_WINDOW_HOURS: Final = 60 * 24.0
-#: Two reports of one person that tell no place are one matter from this likeness on; of two persons, from SAME_WORDS on.
-PLACELESS_SAME_PERSON: Final = 0.6
-#: Two reports of one person with unlike or unknown kinds are one matter from this likeness of their texts on.
-SAME_WORDS: Final = 0.85
+#: Two reports of which one tells no spot and no community: as long as a report is remembered, where they share a name or a
+#: person; shorter where words are all they share.
+_NAMED_WINDOW_MS: Final = 400 * _DAY_MS
+_WORDS_WINDOW_MS: Final = 60 * _DAY_MS
+#: A person who calls again within this time from the same street mostly means the same (domain: 84 of 100 at the 110).
+_CALLS_AGAIN_MS: Final = _DAY_MS
+
+#: What words and kinds of trouble weigh in the likeness of two reports.
+_WORDS: Final = 0.5
+_TROUBLES: Final = 0.5
+#: The same kind by the source's own code, and two different ones.
+_SAME_KIND: Final = 0.8
+_OTHER_KIND: Final = 0.2
+
+#: Likeness that is asked for, by what is known of the place.
+_BAR_SPOT: Final = 0.21
+_BAR_RARE: Final = 0.4
+_BAR_AREA: Final = 0.5
+_BAR_NONE: Final = 0.6
+#: A name in so many matters tells no more than an area.
+_COMMON_NAME: Final = 12
+#: A rare pair of words in more matters than this is not rare.
+_RARE_MATTERS: Final = 5
+#: What is asked of the same person.
+_SAME_PERSON: Final = 0.6
+#: Likeness of the first characters from which two reports of one person are one whatever else they say (percent).
+_SAME_HEAD: Final = 60.0
+#: Cosine of words from which reports of places not told apart are one.
+_SAME_WORDS: Final = 0.75
+_SURE: Final = 1.5
 
 _METRES_PER_DEGREE: Final = 111_195.0
 
+PlaceEvidence = Literal["spot", "name", "rare", "area", "none", "person"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Link:
-    """The best partner of a report. `score` is 0 to 1; `reasons` are its parts as name=value."""
+    """The matter that fits best and its nearest report. score: 0 to 1. reasons: its parts as name=value."""
 
     partner: Known
-    relation: str
     score: float
     reasons: tuple[str, ...]
 
 
-def metres(one: Facts, other: Facts) -> float | None:
+class _Pair(NamedTuple):
+    """A known report that may tell the same. quotient: its likeness by the bar it had to pass."""
+
+    known: Known
+    quotient: float
+    reasons: tuple[str, ...]
+
+
+def metres(one: Facts, other: Known) -> float | None:
     """Distance of two reports, metres on a sphere taken as flat between them; None when a point is missing."""
     if one.lon is None or one.lat is None or other.lon is None or other.lat is None:
         return None
@@ -49,99 +86,162 @@ def metres(one: Facts, other: Facts) -> float | None:
     return hypot(east, one.lat - other.lat) * _METRES_PER_DEGREE
 
 
-def find_link(state: PartitionState, facts: Facts, limits: Mapping[str, MatterLimits]) -> Link | None:
-    """The link of a report not seen before; None when it is a new matter."""
-    if facts.alarm:
-        return _episode(state, facts)
-    links = [link for known in _candidates(state, facts, limits) if (link := _link(state, facts, known, limits))]
-    return min(links, key=_rank, default=None)
-
-
-def _rank(link: Link) -> tuple[float, int, str]:
-    return -link.score, link.partner.facts.reported_at, link.partner.facts.report_id
-
-
-def _episode(state: PartitionState, facts: Facts) -> Link | None:
-    first, last = facts.reported_at - EPISODE_MS, facts.reported_at + EPISODE_MS
-    near = [known for block in facts.blocks for known in state.near(block, first, last)]
-    if not near:
+def find_link(
+    state: PartitionState, facts: Facts, traits: Traits | None, limits: Mapping[str, MatterLimits], rules: Matching
+) -> Link | None:
+    """The matter that a report not seen before fits best, whatever its score; None when nothing is like it."""
+    if facts.device:
+        return _episode(state, facts, rules)
+    if traits is None:
         return None
-    partner = min(
-        near, key=lambda k: (abs(k.facts.reported_at - facts.reported_at), k.facts.reported_at, k.facts.report_id)
-    )
-    seconds = abs(partner.facts.reported_at - facts.reported_at) / 1000
-    return Link(partner, "episode", 1.0, ("same_device=1", f"seconds={seconds:g}"))
+    by_matter: defaultdict[str, list[_Pair]] = defaultdict(list)
+    for alike in state.index.alike(traits, partner_keys(facts)):
+        known = state.reports.get(state.rows[alike.row])
+        if known is None or (facts.report_id, known.matter_id) in state.barred:
+            continue
+        pair = _compare(state, facts, traits, known, alike, limits)
+        if pair is not None:
+            by_matter[known.matter_id].append(pair)
+    links = [_together(pairs) for pairs in by_matter.values()]
+    return min(links, key=lambda link: (-link.score, link.partner.reported_at, link.partner.report_id), default=None)
 
 
-def _window_ms(limits: Mapping[str, MatterLimits], kind: str) -> int:
-    return round((limits[kind].window_hours if kind in limits else DEFAULT_WINDOW_HOURS) * _HOUR_MS)
+def _together(pairs: list[_Pair]) -> Link:
+    """A matter's score: half of its best report's, half of the mean of its best three."""
+    pairs.sort(key=lambda pair: (-pair.quotient, pair.known.reported_at, pair.known.report_id))
+    best = [pair.quotient for pair in pairs[:3]]
+    quotient = (best[0] + sum(best) / len(best)) / 2
+    return Link(pairs[0].known, round(quotient / (1 + quotient), 4), pairs[0].reasons)
 
 
-def _placeless(facts: Facts) -> bool:
-    return facts.community_code is None and facts.lon is None
-
-
-def _candidates(state: PartitionState, facts: Facts, limits: Mapping[str, MatterLimits]) -> Iterable[Known]:
-    window = round(PLACELESS_WINDOW_HOURS * _HOUR_MS) if _placeless(facts) else _window_ms(limits, facts.matter_kind)
-    found: dict[str, Known] = {}
-    for block in partner_blocks(facts):
-        for known in state.near(block, facts.reported_at - window, facts.reported_at + window):
-            found[known.facts.report_id] = known
-    return found.values()
-
-
-def _link(state: PartitionState, facts: Facts, known: Known, limits: Mapping[str, MatterLimits]) -> Link | None:
-    other, matter = known.facts, state.matters[known.matter_id]
-    if _placeless(facts) and _placeless(other):
-        return _link_by_words(facts, known, matter)
-    window = _window_ms(limits, matter.kind)
-    if max(matter.last_at - facts.reported_at, facts.reported_at - matter.first_at) > window:
+def _episode(state: PartitionState, facts: Facts, rules: Matching) -> Link | None:
+    partner = state.episode(facts.device, facts.reported_at, round(rules.episode_minutes * _MINUTE_MS))
+    if partner is None:
         return None
-    radius = limits[matter.kind].radius_m if matter.kind in limits else DEFAULT_RADIUS_M
-    distance = metres(facts, other)
-    same_community = facts.community_code is not None and facts.community_code == other.community_code
-    if distance is None:
-        if not same_community:
-            return None
-    elif distance > (radius if same_community else radius / 2):
+    seconds = abs(partner.reported_at - facts.reported_at) / 1000
+    return Link(partner, 1.0, ("same_device=1", f"seconds={seconds:g}"))
+
+
+def _compare(
+    state: PartitionState, facts: Facts, traits: Traits, known: Known, alike: Alike, limits: Mapping[str, MatterLimits]
+) -> _Pair | None:
+    """How much two reports tell the same; None for two places told apart, and two times too far apart."""
+    same_person = facts.reporter_key is not None and facts.reporter_key == known.reporter_key
+    apart = abs(facts.reported_at - known.reported_at)
+    troubles = _troubles(facts, known, alike.troubles)
+    likeness = _WORDS * alike.words + _TROUBLES * troubles
+    if not same_person and likeness < _BAR_SPOT / 2:
         return None
-    same_kind = facts.matter_kind != "" and facts.matter_kind == other.matter_kind
-    same_reporter = facts.reporter_key is not None and facts.reporter_key == other.reporter_key
-    if not same_kind and not same_reporter:
+    distance = metres(facts, known)
+    shared = _shared_name(state, traits, known) if alike.named else None
+    evidence, bar = _place(state, facts, traits, known, alike, distance, shared, limits)
+    if same_person and _same_head(facts, known):
+        quotient = max(_SURE, likeness / bar if bar else 0.0)
+        evidence = evidence or "person"
+    elif evidence is None:
         return None
-    text = ratio(facts.text, other.text) / 100 if facts.text and other.text else 0.0
-    if not same_kind and text < SAME_WORDS:
+    else:
+        if same_person:
+            again = apart <= _CALLS_AGAIN_MS and facts.street_code == known.street_code
+            bar = min(bar, _BAR_SPOT if again else bar) * _SAME_PERSON
+        quotient = likeness / bar
+        if alike.words >= _SAME_WORDS:
+            quotient = max(1.0, quotient)
+    if apart > _window_ms(facts, known, evidence, limits, same_person=same_person):
         return None
-    apart = abs(facts.reported_at - other.reported_at)
-    nearness = 1.0 - distance / radius if distance is not None else 0.5
-    score = (
-        0.3 * same_kind
-        + 0.1 * same_community
-        + 0.1 * max(0.0, nearness)
-        + 0.1 * (1.0 - min(1.0, apart / window))
-        + 0.3 * text
-        + 0.1 * same_reporter
-    )
-    reasons = [f"same_kind={same_kind:d}", f"same_reporter={same_reporter:d}", f"same_community={same_community:d}"]
+    reasons = [
+        f"place={evidence}",
+        f"words={alike.words:.2f}",
+        f"troubles={troubles:.2f}",
+        f"hours={apart / _HOUR_MS:.1f}",
+    ]
     if distance is not None:
         reasons.append(f"metres={distance:.0f}")
-    reasons += [f"hours={apart / _HOUR_MS:.1f}", f"text={text:.2f}"]
-    own = facts.reporter_key is not None and facts.reporter_key in matter.reporters
-    return Link(known, "repeat" if own else "joined", round(score, 6), tuple(reasons))
+    if shared:
+        reasons.append(f"name={shared}")
+    reasons.append(f"same_reporter={same_person:d}")
+    return _Pair(known, round(quotient, 4), tuple(reasons))
 
 
-def _link_by_words(facts: Facts, known: Known, matter: Matter) -> Link | None:
-    """The link of two reports that both tell no place: the texts must be alike, more so when two persons told them."""
-    other = known.facts
-    window = round(PLACELESS_WINDOW_HOURS * _HOUR_MS)
-    if max(matter.last_at - facts.reported_at, facts.reported_at - matter.first_at) > window:
-        return None
-    same_reporter = facts.reporter_key is not None and facts.reporter_key == other.reporter_key
-    text = ratio(facts.text, other.text) / 100 if facts.text and other.text else 0.0
-    if text < (PLACELESS_SAME_PERSON if same_reporter else SAME_WORDS):
-        return None
-    apart = abs(facts.reported_at - other.reported_at)
-    own = facts.reporter_key is not None and facts.reporter_key in matter.reporters
-    score = 0.8 * text + 0.1 * same_reporter + 0.1 * (1.0 - apart / window)
-    reasons = (f"same_reporter={same_reporter:d}", "no_place=1", f"hours={apart / _HOUR_MS:.1f}", f"text={text:.2f}")
-    return Link(known, "repeat" if own else "joined", round(score, 6), reasons)
+def _troubles(facts: Facts, known: Known, told: float) -> float:
+    """Likeness of the troubles told; the source's own codes say more than words."""
+    if facts.coded and known.coded and facts.matter_kind and known.matter_kind:
+        return max(told, _SAME_KIND) if facts.matter_kind == known.matter_kind else min(told, _OTHER_KIND)
+    return told
+
+
+def _same_head(facts: Facts, known: Known) -> bool:
+    return bool(facts.head) and bool(known.head) and ratio(facts.head, known.head) >= _SAME_HEAD
+
+
+def _place(
+    state: PartitionState,
+    facts: Facts,
+    traits: Traits,
+    known: Known,
+    alike: Alike,
+    distance: float | None,
+    shared: str | None,
+    limits: Mapping[str, MatterLimits],
+) -> tuple[PlaceEvidence | None, float]:
+    """What says that two reports are of one place, and the bar that follows; None for two places told apart."""
+    same_community = facts.community_code is not None and facts.community_code == known.community_code
+    kind = limits.get(facts.matter_kind) or limits.get(known.matter_kind)
+    radius = kind.radius_m if kind else DEFAULT_RADIUS_M
+    if distance is not None:
+        if distance <= (radius if same_community else radius / 2):
+            return "spot", _BAR_SPOT + (_BAR_AREA - _BAR_SPOT) * distance / radius
+        if distance > max(4 * radius, 1000.0):
+            return None, 0.0
+    elif facts.community_code and known.community_code and not same_community and not shared:
+        return None, 0.0
+    others = (*known.title_names, *known.names)
+    own = (*traits.title_names, *traits.names)
+    if alike.named:
+        alone = _unshared(traits.title_names, others) and _unshared(known.title_names, own)
+        if shared and not alone:
+            common = state.index.matters_named[shared]
+            return "name", _BAR_SPOT + (_BAR_AREA - _BAR_SPOT) * min(1.0, max(0, common - 1) / _COMMON_NAME)
+        if shared or any(same_name(a, b) for a in traits.title_names for b in others):
+            return "area", _BAR_AREA
+        if alone:
+            return None, 0.0
+    elif _unshared(traits.title_names, others) and _unshared(known.title_names, own):
+        return None, 0.0
+    if same_community:
+        return "area", _BAR_AREA
+    if alike.rare and any(0 < state.index.matters_named[pair] <= _RARE_MATTERS for pair in traits.rare):
+        return "rare", _BAR_RARE
+    return "none", _BAR_NONE
+
+
+def _shared_name(state: PartitionState, traits: Traits, known: Known) -> str | None:
+    """The rarest distinctive name that both tell, at least one of them in its title."""
+    found = {
+        min(one, other, key=len)
+        for mine, theirs in (
+            (traits.title_names, (*known.title_names, *known.names)),
+            (traits.names, known.title_names),
+        )
+        for one in mine
+        if distinctive(one)
+        for other in theirs
+        if distinctive(other) and same_name(one, other)
+    }
+    named = state.index.matters_named
+    return min(found, key=lambda name: (named[name], -len(name), name), default=None)
+
+
+def _unshared(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Whether a title names a distinctive place that the other report does not."""
+    return any(distinctive(name) and not any(same_name(name, other) for other in others) for name in names)
+
+
+def _window_ms(
+    facts: Facts, known: Known, evidence: PlaceEvidence, limits: Mapping[str, MatterLimits], *, same_person: bool
+) -> int:
+    placed = (facts.community_code or facts.lon is not None) and (known.community_code or known.lon is not None)
+    if placed:
+        kind = limits.get(known.matter_kind) or limits.get(facts.matter_kind)
+        return round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS)
+    return _NAMED_WINDOW_MS if same_person or evidence in ("name", "rare", "area") else _WORDS_WINDOW_MS

@@ -1,18 +1,20 @@
 """What a worker remembers of one partition number: the fold of that partition of the decision log (topic `routed`).
 
-`PartitionState.apply` is the only way in, for a decision just made and for one read back from the log alike, so that
-deciding and rebuilding give the same state (docs/decisions/0009).
+`PartitionState.apply` and `apply_change` are the only ways in, for a decision just made and for one read back from the log
+alike, so that deciding and rebuilding give the same state (docs/decisions/0009). Its size is bounded by KEEP_MS.
 """
 
 import heapq
-import re
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import floor
 from typing import Final, NamedTuple
 
-from schemas.records import Report, RoutedReport
+import numpy as np
+
+from schemas.records import Change, Report, RoutedReport
+from streams.likeness import Likeness, Traits
+from streams.reading import Reading, folded, read
 
 _DAY_MS: Final = 24 * 3600 * 1000
 #: A report is forgotten when it is so much older than the newest event time of its partition: as long as `routed` is kept
@@ -21,85 +23,87 @@ KEEP_MS: Final = 400 * _DAY_MS
 #: Side of a cell of the location index, degrees. Partners are looked for within half a side of a report: 333 m of latitude,
 #: 250 m or more of longitude up to 41 degrees north. A profile's radius_m / 2 must lie within that.
 CELL_DEGREES: Final = 0.006
-#: Reports looked at in one block; a hot block (one kind, one community, one week) must not make deciding quadratic.
-BLOCK_LIMIT: Final = 64
-#: Characters of title and content that are compared.
-TEXT_LIMIT: Final = 200
-#: First characters of the words under which a report without a place is looked up.
-WORDS_KEY: Final = 12
+#: Alarms of one device that are remembered; a new one is compared in time with the nearest of them.
+_ALARMS_KEPT: Final = 64
+#: First characters of title and content by which two reports of one person are compared.
+HEAD: Final = 300
 #: Appeals of these kinds ask nothing that two people could ask together (咨询 表扬 建议).
 _SOLITARY: Final = frozenset({"consult", "praise", "suggestion"})
-_NOT_WORD: Final = re.compile(r"[\W_]+")
-
-#: Name of a block: reports that may belong together stand in the same one.
-Block = tuple[str | int, ...]
+#: Rows of the index are packed when so many of them, and half of all, are of forgotten reports.
+_PACK_FROM: Final = 4096
 
 
 class Facts(NamedTuple):
-    """What matching needs of a report. `text` is title and content without blanks and punctuation."""
+    """What matching needs of a report. `reading` is None for one that never joins others, and for an alarm.
+
+    device: key of an alarm's episodes, empty for anything else. coded: the kind is the source's own, no guess by keywords.
+    """
 
     report_id: str
     reported_at: int
     reporter_key: str | None
+    feed: str
     matter_kind: str
+    coded: bool
+    street_code: str | None
     community_code: str | None
     lon: float | None
     lat: float | None
-    text: str
-    alarm: bool
-    blocks: tuple[Block, ...]
+    device: str
+    reading: Reading | None
+    head: str
 
 
 def facts_of(report: Report) -> Facts:
-    """Facts of a report; no blocks when it never joins others (confidential, consult, praise, suggestion)."""
+    """Facts of a report. A confidential one, a question, praise or a suggestion stands alone."""
     alarm = report["appeal_type"] == "alarm"
+    alone = report["confidential"] or report["appeal_type"] in _SOLITARY
+    device = ""
+    if alarm and report["device_id"] and not alone:
+        device = f"{report['device_id']} {report['matter_kind'] or report['kind_code'] or ''}"
+    reading = None if alarm or alone else read(report["title"], report["content"])
     return Facts(
         report_id=report["report_id"],
         reported_at=report["reported_at"],
         reporter_key=report["reporter_key"],
+        feed=report["feed"],
         matter_kind=report["matter_kind"],
+        coded=report["kind_code"] is not None,
+        street_code=report["street_code"],
         community_code=report["community_code"],
         lon=report["lon"],
         lat=report["lat"],
-        text="" if alarm else _words(report),
-        alarm=alarm,
-        blocks=tuple(_blocks(report, alarm)),
+        device=device,
+        reading=reading,
+        head=folded(report["title"] + report["content"][:HEAD])[:HEAD] if reading else "",
     )
 
 
-def _words(report: Report) -> str:
-    return _NOT_WORD.sub("", f"{report['title']} {report['content'][: 2 * TEXT_LIMIT]}").lower()[:TEXT_LIMIT]
+def place_keys(facts: Facts) -> list[str]:
+    """Keys under which a report stands by its place and its reporter."""
+    found = []
+    if facts.reporter_key:
+        found.append(f"p{facts.reporter_key}")
+    if facts.community_code:
+        found.append(f"c{facts.community_code} {facts.matter_kind}")
+    if facts.lon is not None and facts.lat is not None:
+        found.append(f"l{floor(facts.lon / CELL_DEGREES)} {floor(facts.lat / CELL_DEGREES)}")
+    return found
 
 
-def _blocks(report: Report, alarm: bool) -> Iterator[Block]:
-    if report["confidential"] or report["appeal_type"] in _SOLITARY:
-        return
-    kind = report["matter_kind"]
-    if alarm:
-        if report["device_id"]:
-            yield "device", report["device_id"], kind or report["kind_code"] or ""
-        return
-    if report["reporter_key"]:
-        yield "reporter", report["reporter_key"]
-    if report["community_code"] is None and report["lon"] is None:
-        # The same words from anyone; only a report that tells no place is looked up by them.
-        yield "words", _words(report)[:WORDS_KEY]
-    if kind and report["community_code"]:
-        yield "community", kind, report["community_code"]
-    if kind and report["lon"] is not None and report["lat"] is not None:
-        yield "cell", kind, floor(report["lon"] / CELL_DEGREES), floor(report["lat"] / CELL_DEGREES)
-
-
-def partner_blocks(facts: Facts) -> Iterator[Block]:
-    """The blocks in which partners of a report stand: its own, and the cells that reach within half a cell's side."""
-    for block in facts.blocks:
-        if block[0] != "cell":
-            yield block
-        elif facts.lon is not None and facts.lat is not None:
-            east, north = floor(facts.lon / CELL_DEGREES - 0.5), floor(facts.lat / CELL_DEGREES - 0.5)
-            for x in (east, east + 1):
-                for y in (north, north + 1):
-                    yield "cell", facts.matter_kind, x, y
+def partner_keys(facts: Facts) -> dict[str, float]:
+    """The keys under which partners of a report stand by place and reporter, with what sharing one says."""
+    found: dict[str, float] = {}
+    if facts.reporter_key:
+        found[f"p{facts.reporter_key}"] = 3.0
+    if facts.community_code:
+        found[f"c{facts.community_code} {facts.matter_kind}"] = 2.0
+    if facts.lon is not None and facts.lat is not None:
+        east, north = floor(facts.lon / CELL_DEGREES - 0.5), floor(facts.lat / CELL_DEGREES - 0.5)
+        for x in (east, east + 1):
+            for y in (north, north + 1):
+                found[f"l{x} {y}"] = 2.0
+    return found
 
 
 class OffsetSet:
@@ -136,46 +140,66 @@ class OffsetSet:
 
 @dataclass(slots=True)
 class Known:
-    """A report that was decided: its facts as first seen, its matter, the content of its last revision."""
+    """A report that was decided: what matching compares it by, its matter, the content of its last revision.
 
-    facts: Facts
+    row: in the index; -1 for one that is in none. closed_at: when its case was closed (办结), None while it is open.
+    """
+
+    report_id: str
+    reported_at: int
+    reporter_key: str | None
+    feed: str
+    matter_kind: str
+    coded: bool
+    street_code: str | None
+    community_code: str | None
+    lon: float | None
+    lat: float | None
+    device: str
+    title_names: tuple[str, ...]
+    names: tuple[str, ...]
+    head: str
+    row: int
     matter_id: str
     content_hash: str
+    closed_at: int | None = None
 
 
 @dataclass(slots=True)
 class Matter:
-    """A matter: its reports, who reported, and between which event times."""
+    """A matter of several reports: which, and who reported. One of a single report is its report (`PartitionState.matter`)."""
 
-    kind: str
-    first_at: int
-    last_at: int
-    report_ids: set[str] = field(default_factory=set)
-    reporters: set[str] = field(default_factory=set)
+    report_ids: list[str]
+    reporters: set[str]
 
 
 @dataclass
 class PartitionState:
-    """Everything that a decision in one partition number may depend on."""
+    """Everything that a decision in one partition number may depend on.
+
+    barred: pairs of report and matter that a person said do not belong together. closed_before: cases closed before their
+    report was decided on.
+    """
 
     decided: dict[str, OffsetSet] = field(default_factory=dict)
     reports: dict[str, Known] = field(default_factory=dict)
     matters: dict[str, Matter] = field(default_factory=dict)
-    blocks: dict[Block, list[tuple[int, str]]] = field(default_factory=dict)
+    devices: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    barred: set[tuple[str, str]] = field(default_factory=set)
+    closed_before: dict[str, int] = field(default_factory=dict)
     newest: int = 0
+    index: Likeness = field(default_factory=Likeness, compare=False)
+    rows: list[str] = field(default_factory=list)
     _by_age: list[tuple[int, str]] = field(default_factory=list, compare=False)  # a heap: its order is no fact
+    _dead_rows: int = field(default=0, compare=False)
 
     def has_decided(self, topic: str, offset: int) -> bool:
-        """Say whether the record at this offset of an intake topic has its outcome already."""
+        """Say whether the record at this offset of a topic has its outcome already."""
         return topic in self.decided and offset in self.decided[topic]
 
-    def apply(self, routed: RoutedReport, facts: Facts | None = None) -> None:
-        """Take in a decision; the first one for an intake offset wins. `facts` of its report spare making them again."""
-        topic, offset = routed["intake_topic"], routed["intake_offset"]
-        if self.has_decided(topic, offset):
-            return
-        self.decided.setdefault(topic, OffsetSet()).add(offset)
-        if routed["outcome"] == "replay":
+    def apply(self, routed: RoutedReport, facts: Facts | None = None, traits: Traits | None = None) -> None:
+        """Take in a decision; the first one for an intake offset wins. `facts`, `traits` spare making them again."""
+        if not self._first(routed["intake_topic"], routed["intake_offset"]) or routed["outcome"] == "replay":
             return
         report = routed["report"]
         known = self.reports.get(report["report_id"])
@@ -184,64 +208,159 @@ class PartitionState:
             if report["confidential"]:
                 self._hide(known)
             return
-        self._add(facts or facts_of(report), routed["matter_id"], report["content_hash"])
+        self._add(facts or facts_of(report), traits, routed["matter_id"], report["content_hash"])
         # A source's clock that runs ahead must not make the partition forget everything.
         self.newest = max(self.newest, min(report["reported_at"], report["received_at"]))
         self._forget()
 
-    def near(self, block: Block, first: int, last: int) -> list[Known]:
-        """Reports of a block with event times in [first, last]; of many the latest, BLOCK_LIMIT at most."""
-        entries = self.blocks.get(block)
-        if not entries:
-            return []
-        end = bisect_left(entries, (last + 1, ""))
-        begin = bisect_left(entries, (first, ""), hi=end)
-        return [self.reports[report_id] for _, report_id in entries[max(begin, end - BLOCK_LIMIT) : end]]
+    def apply_change(self, change: Change) -> None:
+        """Take in what a step or a ruling changed; the first telling wins."""
+        offset = change["intake_offset"]
+        if change["number"] == 0 and not self._first(change["intake_topic"], offset):
+            return
+        kind = change["change"]
+        for report_id in change["report_ids"]:
+            known = self.reports.get(report_id)
+            if kind == "closed":
+                if known is None:
+                    self.closed_before[report_id] = change["changed_at"]
+                else:
+                    known.closed_at = change["changed_at"]
+            elif kind == "reopened":
+                self.closed_before.pop(report_id, None)
+                if known is not None:
+                    known.closed_at = None
+            elif known is not None and kind in ("accepted", "unlinked", "merged"):
+                if kind == "unlinked" and change["from_matter_id"]:
+                    self.barred.add((report_id, change["from_matter_id"]))
+                self._move(known, change["matter_id"])
+            elif kind == "rejected":
+                self.barred.add((report_id, change["matter_id"]))
 
-    def _add(self, facts: Facts, matter_id: str, content_hash: str) -> None:
-        entry = (facts.reported_at, facts.report_id)
-        self.reports[facts.report_id] = Known(facts, matter_id, content_hash)
-        matter = self.matters.get(matter_id)
+    def matter(self, matter_id: str) -> Matter | None:
+        """The reports of a matter, and who reported; None for one that is not known, or no more."""
+        found = self.matters.get(matter_id)
+        if found is not None:
+            return found
+        known = self.reports.get(matter_id)
+        if known is None or known.matter_id != matter_id:
+            return None
+        return Matter([matter_id], {known.reporter_key} if known.reporter_key else set())
+
+    def closed_at(self, matter_id: str) -> int | None:
+        """When the last case of a matter was closed; None while one is open, and where none was ever closed."""
+        matter = self.matter(matter_id)
+        times = [self.reports[report_id].closed_at for report_id in matter.report_ids] if matter else []
+        return None if None in times else max((time for time in times if time is not None), default=None)
+
+    def episode(self, device: str, moment: int, within_ms: int) -> Known | None:
+        """The alarm of a device nearest in time, at most `within_ms` away; of two the earlier."""
+        entries = self.devices.get(device, [])
+        at = bisect_left(entries, (moment, ""))
+        near = [entry for entry in entries[max(0, at - 1) : at + 1] if abs(entry[0] - moment) <= within_ms]
+        return self.reports[min(near, key=lambda entry: (abs(entry[0] - moment), entry))[1]] if near else None
+
+    def _first(self, topic: str, offset: int) -> bool:
+        """Note an offset; whether it is new."""
+        if self.has_decided(topic, offset):
+            return False
+        self.decided.setdefault(topic, OffsetSet()).add(offset)
+        return True
+
+    def _add(self, facts: Facts, traits: Traits | None, matter_id: str, content_hash: str) -> None:
+        row = -1
+        title_names: tuple[str, ...] = ()
+        names: tuple[str, ...] = ()
+        if facts.reading is not None:
+            traits = traits or self.index.traits(facts.reading)
+            title_names, names = traits.title_names, traits.names
+            row = self.index.add(facts.reading, traits, tuple(place_keys(facts)), begins=matter_id == facts.report_id)
+            self.rows.append(facts.report_id)
+        known = Known(
+            report_id=facts.report_id,
+            reported_at=facts.reported_at,
+            reporter_key=facts.reporter_key,
+            feed=facts.feed,
+            matter_kind=facts.matter_kind,
+            coded=facts.coded,
+            street_code=facts.street_code,
+            community_code=facts.community_code,
+            lon=facts.lon,
+            lat=facts.lat,
+            device=facts.device,
+            title_names=title_names,
+            names=names,
+            head=facts.head,
+            row=row,
+            matter_id=facts.report_id,
+            content_hash=content_hash,
+            closed_at=self.closed_before.pop(facts.report_id, None),
+        )
+        self.reports[facts.report_id] = known
+        if facts.device:
+            entries = self.devices.setdefault(facts.device, [])
+            insort(entries, (facts.reported_at, facts.report_id))
+            del entries[:-_ALARMS_KEPT]
+        if matter_id != facts.report_id:
+            self._move(known, matter_id)
+        heapq.heappush(self._by_age, (facts.reported_at, facts.report_id))
+
+    def _move(self, known: Known, matter_id: str) -> None:
+        """Take a report out of its matter into another."""
+        if known.matter_id == matter_id:
+            return
+        self._leave(known)
+        into = self.matter(matter_id) or Matter([], set())
+        known.matter_id = matter_id
+        into.report_ids.append(known.report_id)
+        if known.reporter_key:
+            into.reporters.add(known.reporter_key)
+        if into.report_ids != [matter_id]:
+            self.matters[matter_id] = into
+
+    def _leave(self, known: Known) -> None:
+        matter = self.matters.get(known.matter_id)
         if matter is None:
-            matter = self.matters[matter_id] = Matter(facts.matter_kind, facts.reported_at, facts.reported_at)
-        matter.first_at = min(matter.first_at, facts.reported_at)
-        matter.last_at = max(matter.last_at, facts.reported_at)
-        matter.report_ids.add(facts.report_id)
-        if facts.reporter_key:
-            matter.reporters.add(facts.reporter_key)
-        for block in facts.blocks:
-            insort(self.blocks.setdefault(block, []), entry)
-        heapq.heappush(self._by_age, entry)
+            return
+        matter.report_ids.remove(known.report_id)
+        key = known.reporter_key
+        if key and not any(self.reports[other].reporter_key == key for other in matter.report_ids):
+            matter.reporters.discard(key)
+        if not matter.report_ids or matter.report_ids == [known.matter_id]:
+            del self.matters[known.matter_id]
 
     def _hide(self, known: Known) -> None:
         """Take a report that became confidential out of its matter for good: no later one is linked to it or to its reporter."""
-        facts = known.facts
-        self._unlist(facts)
-        known.facts = facts._replace(reporter_key=None, blocks=())
-        self._leave_matter(known)
-        matter = self.matters.get(known.matter_id)
-        if matter and not any(self.reports[i].facts.reporter_key == facts.reporter_key for i in matter.report_ids):
-            matter.reporters.discard(facts.reporter_key or "")
-        known.matter_id = facts.report_id
+        self._unlist(known)
+        self._leave(known)
+        known.matter_id = known.report_id
+        known.reporter_key, known.device, known.head = None, "", ""
+        known.title_names = known.names = ()
 
-    def _leave_matter(self, known: Known) -> None:
-        matter = self.matters.get(known.matter_id)  # None when a hidden report was the only one of its matter
-        if matter is None:
-            return
-        matter.report_ids.discard(known.facts.report_id)
-        if not matter.report_ids:
-            del self.matters[known.matter_id]
-
-    def _unlist(self, facts: Facts) -> None:
-        entry = (facts.reported_at, facts.report_id)
-        for block in facts.blocks:
-            entries = self.blocks[block]
-            del entries[bisect_left(entries, entry)]
+    def _unlist(self, known: Known) -> None:
+        if known.row >= 0:
+            self.rows[known.row] = ""
+            known.row = -1
+            self._dead_rows += 1
+        entries = self.devices.get(known.device)
+        if entries and (entry := (known.reported_at, known.report_id)) in entries:
+            entries.remove(entry)
             if not entries:
-                del self.blocks[block]
+                del self.devices[known.device]
 
     def _forget(self) -> None:
         while self._by_age and self._by_age[0][0] < self.newest - KEEP_MS:
-            known = self.reports.pop(heapq.heappop(self._by_age)[1])
-            self._leave_matter(known)
-            self._unlist(known.facts)
+            known = self.reports[heapq.heappop(self._by_age)[1]]
+            self._unlist(known)
+            self._leave(known)
+            del self.reports[known.report_id]
+        if self._dead_rows >= max(_PACK_FROM, len(self.rows) // 2):
+            self._pack()
+
+    def _pack(self) -> None:
+        alive = [row for row, report_id in enumerate(self.rows) if report_id]
+        self.index.forget(np.array(alive, np.int64))
+        self.rows = [self.rows[row] for row in alive]
+        for row, report_id in enumerate(self.rows):
+            self.reports[report_id].row = row
+        self._dead_rows = 0
