@@ -6,7 +6,8 @@ found only the MOST_CANDIDATES with most in common are compared. Rows are arrays
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,13 +18,23 @@ from streams.reading import TROUBLES, Reading
 #: Words of a report that are kept: its rarest.
 WORDS_KEPT: Final = 16
 #: Words under which a report is looked up.
-_WORD_KEYS: Final = 8
+_WORD_KEYS: Final = 6
 #: Reports of one key that are looked at, the newest.
-_POSTINGS: Final = 48
-MOST_CANDIDATES: Final = 32
+_POSTINGS: Final = 32
+_WORD_POSTINGS: Final = 16
+MOST_CANDIDATES: Final = 24
+#: Likeness (mean of words and troubles) below which nothing is compared: where a name, a place or a person is shared, and not.
+_LEAST_TELLING: Final = 0.1
+_LEAST: Final = 0.4
 #: Reports that the word statistics begin with, so that the first hundred do not take every word for a rare one.
 _PRIOR: Final = 300
 _GROWTH: Final = 1.5
+
+
+#: First characters of keys.
+PERSON_KEY: Final = "p"
+_RARE_KEY: Final = "r"
+_WORD_KEY: Final = "w"
 
 
 class Traits(NamedTuple):
@@ -94,7 +105,7 @@ class Likeness:
             self._words[row, place] = ids.setdefault(word, len(ids) + 1)
             self._weights[row, place] = weight
         self._troubles[row] = traits.troubles
-        for key, _ in _keys(traits):
+        for key in _keys(traits):
             self._post(key, row)
         for key in extra_keys:
             self._post(key, row)
@@ -121,34 +132,51 @@ class Likeness:
         if len(rows) > 2 * _POSTINGS:
             del rows[:-_POSTINGS]
 
-    def alike(self, traits: Traits, extra_keys: dict[str, float]) -> list[Alike]:
-        """The known reports that have most in common with one, best first. `extra_keys`: further keys, with their weight."""
-        shared: defaultdict[int, float] = defaultdict(float)
+    def alike(self, traits: Traits, keys: Iterable[str]) -> list[Alike]:
+        """The known reports that may tell the same: those that share a name, a rare pair or one of `keys` (place, reporter)
+        first, then those with most rare words in common; without those too unlike to be compared any further.
+        """
+        telling: list[int] = []
+        words: list[int] = []
         named: set[int] = set()
         rare: set[int] = set()
-        for key, weight in (*_keys(traits), *extra_keys.items()):
-            newest = self._keys[key][-_POSTINGS:] if key in self._keys else []
-            for row in newest:
-                shared[row] += weight
-            if key[0] in _NAME_KEYS:
-                named.update(newest)
-            elif key[0] == _RARE_KEY:
-                rare.update(newest)
-        if not shared:
+        same_person: set[int] = set()
+        for key in _keys(traits):
+            newest = self._newest(key)
+            if key[0] == _WORD_KEY:
+                words += newest[-_WORD_POSTINGS:]
+                continue
+            telling += newest
+            (rare if key[0] == _RARE_KEY else named).update(newest)
+        for key in keys:
+            newest = self._newest(key)
+            telling += newest
+            if key[0] == PERSON_KEY:
+                telling += newest  # twice, so that no crowd of neighbours hides them
+                same_person.update(newest)
+        told = Counter(telling)
+        best = [row for row, _ in told.most_common(MOST_CANDIDATES)]
+        if len(best) < MOST_CANDIDATES:
+            best += [row for row, _ in Counter(words).most_common(MOST_CANDIDATES) if row not in told]
+            del best[MOST_CANDIDATES:]
+        if not best:
             return []
-        best = sorted(shared, key=lambda row: (-shared[row], -row))[:MOST_CANDIDATES]
         rows = np.array(best)
-        words = self._cosines(traits, rows)
-        troubles = (self._troubles[rows].astype(np.float32) @ traits.troubles).tolist()
-        return [
-            Alike(row, one, other, row in named, row in rare)
-            for row, one, other in zip(best, words, troubles, strict=True)
-        ]
+        cosines = self._cosines(traits, rows)
+        troubles = self._troubles[rows].astype(np.float32) @ traits.troubles
+        least = [0.0 if row in same_person else _LEAST_TELLING if row in told else _LEAST for row in best]
+        worth = (cosines + troubles) / 2 >= least
+        found = zip(rows[worth].tolist(), cosines[worth].tolist(), troubles[worth].tolist(), strict=True)
+        return [Alike(row, one, other, row in named, row in rare) for row, one, other in found]
 
-    def _cosines(self, traits: Traits, rows: npt.NDArray[np.int64]) -> list[float]:
+    def _newest(self, key: str) -> list[int]:
+        rows = self._keys.get(key)
+        return rows[-_POSTINGS:] if rows else []
+
+    def _cosines(self, traits: Traits, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         ids = [(self._word_ids[word], weight) for word, weight in traits.words.items() if word in self._word_ids]
         if not ids:
-            return [0.0] * len(rows)
+            return np.zeros(len(rows), np.float32)
         ids.sort()
         own = np.array([number for number, _ in ids], np.uint32)
         weights = np.array([weight for _, weight in ids], np.float32)
@@ -156,7 +184,7 @@ class Likeness:
         places = np.searchsorted(own, theirs)
         places[places == len(own)] = 0
         products = np.where(own[places] == theirs, weights[places] * self._weights[rows], np.float32(0))
-        found: list[float] = products.sum(axis=1).tolist()
+        found: npt.NDArray[np.float32] = products.sum(axis=1)
         return found
 
     def _grow(self) -> None:
@@ -168,21 +196,12 @@ class Likeness:
             setattr(self, name, new)
 
 
-_NAME_KEYS: Final = frozenset("es")
-_RARE_KEY: Final = "r"
 
 
-def _keys(traits: Traits) -> Iterator[tuple[str, float]]:
-    """Keys under which a report stands, with what sharing one says: ends and beginnings of names, rare pairs, rare words."""
-    seen: set[str] = set()
+def _keys(traits: Traits) -> list[str]:
+    """Keys under which a report stands: ends and beginnings of its names, rare pairs, rarest words."""
+    found = [f"{_RARE_KEY}{pair}" for pair in traits.rare]
     for name in (*traits.title_names, *traits.names):
-        for key, weight in ((f"e{name[-3:]}", 3.0), (f"s{name[:4]}", 1.0)):
-            if key not in seen:
-                seen.add(key)
-                yield key, weight
-    for pair in traits.rare:
-        yield f"{_RARE_KEY}{pair}", 3.0
-    for number, (word, weight) in enumerate(traits.words.items()):
-        if number == _WORD_KEYS:
-            break
-        yield f"w{word}", 3.0 * weight
+        found += (f"e{name[-3:]}", f"s{name[:4]}")
+    found += [f"{_WORD_KEY}{word}" for word in islice(traits.words, _WORD_KEYS)]
+    return list(dict.fromkeys(found))

@@ -171,7 +171,8 @@ def _troubles(facts: Facts, known: Known, told: float) -> float:
 
 
 def _same_head(facts: Facts, known: Known) -> bool:
-    return bool(facts.head) and bool(known.head) and ratio(facts.head, known.head) >= _SAME_HEAD
+    head = facts.reading.head if facts.reading else ""
+    return bool(head and known.head) and ratio(head, known.head, score_cutoff=_SAME_HEAD) > 0
 
 
 def _place(

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from schemas.records import Change, Report, RoutedReport
-from streams.likeness import Likeness, Traits
-from streams.reading import Reading, folded, read
+from streams.likeness import PERSON_KEY, Likeness, Traits
+from streams.reading import Reading, read
 
 _DAY_MS: Final = 24 * 3600 * 1000
 #: A report is forgotten when it is so much older than the newest event time of its partition: as long as `routed` is kept
@@ -25,8 +25,6 @@ KEEP_MS: Final = 400 * _DAY_MS
 CELL_DEGREES: Final = 0.006
 #: Alarms of one device that are remembered; a new one is compared in time with the nearest of them.
 _ALARMS_KEPT: Final = 64
-#: First characters of title and content by which two reports of one person are compared.
-HEAD: Final = 300
 #: Appeals of these kinds ask nothing that two people could ask together (咨询 表扬 建议).
 _SOLITARY: Final = frozenset({"consult", "praise", "suggestion"})
 #: Rows of the index are packed when so many of them, and half of all, are of forgotten reports.
@@ -51,7 +49,6 @@ class Facts(NamedTuple):
     lat: float | None
     device: str
     reading: Reading | None
-    head: str
 
 
 def facts_of(report: Report) -> Facts:
@@ -75,7 +72,6 @@ def facts_of(report: Report) -> Facts:
         lat=report["lat"],
         device=device,
         reading=reading,
-        head=folded(report["title"] + report["content"][:HEAD])[:HEAD] if reading else "",
     )
 
 
@@ -83,7 +79,7 @@ def place_keys(facts: Facts) -> list[str]:
     """Keys under which a report stands by its place and its reporter."""
     found = []
     if facts.reporter_key:
-        found.append(f"p{facts.reporter_key}")
+        found.append(f"{PERSON_KEY}{facts.reporter_key}")
     if facts.community_code:
         found.append(f"c{facts.community_code} {facts.matter_kind}")
     if facts.lon is not None and facts.lat is not None:
@@ -91,18 +87,12 @@ def place_keys(facts: Facts) -> list[str]:
     return found
 
 
-def partner_keys(facts: Facts) -> dict[str, float]:
-    """The keys under which partners of a report stand by place and reporter, with what sharing one says."""
-    found: dict[str, float] = {}
-    if facts.reporter_key:
-        found[f"p{facts.reporter_key}"] = 3.0
-    if facts.community_code:
-        found[f"c{facts.community_code} {facts.matter_kind}"] = 2.0
+def partner_keys(facts: Facts) -> list[str]:
+    """The keys under which partners of a report stand by place and reporter."""
+    found = [key for key in place_keys(facts) if not key.startswith("l")]
     if facts.lon is not None and facts.lat is not None:
         east, north = floor(facts.lon / CELL_DEGREES - 0.5), floor(facts.lat / CELL_DEGREES - 0.5)
-        for x in (east, east + 1):
-            for y in (north, north + 1):
-                found[f"l{x} {y}"] = 2.0
+        found += [f"l{x} {y}" for x in (east, east + 1) for y in (north, north + 1)]
     return found
 
 
@@ -290,7 +280,7 @@ class PartitionState:
             device=facts.device,
             title_names=title_names,
             names=names,
-            head=facts.head,
+            head=facts.reading.head if facts.reading and facts.reporter_key else "",
             row=row,
             matter_id=facts.report_id,
             content_hash=content_hash,
