@@ -159,7 +159,8 @@ class Intake:
             return Outcome("accepted", report["report_id"], "report")
         progress = found[1]
         value = _bounded(self._codec.encode("progress", progress))
-        work.records.append((PROGRESS, progress["report_id"].encode(), value))
+        # With the reports, so that a worker has a case and its steps in one partition.
+        work.records.append((PROGRESS, self.profile.county_code.encode(), value))
         return Outcome("accepted", progress["progress_id"], "progress")
 
     def _refuse(self, refusal: Refusal, raw: bytes, work: _Work) -> None:

@@ -120,4 +120,3 @@ def area_code(data: fields.Fields, name: str, places: Places) -> tuple[str, str]
     if code and code not in places.streets:
         raise Refusal("unknown_code", f"{name}: the profile's places.csv does not have this street")
     return "", code
-

@@ -19,7 +19,9 @@ from schemas.topics import (
     MESSAGES_PREFIX,
     PROGRESS,
     REPLAY_HEADER,
+    REVIEW,
     ROUTED,
+    RULINGS,
     TopicSpec,
     all_topics,
 )
@@ -28,9 +30,11 @@ _FOLDER: Final = Path(__file__).parent
 _BINDING: Final = "0.5.0"
 _AVRO: Final = "application/vnd.apache.avro+json;version=1.9.0"
 _KEYS: Final[dict[Subject, str]] = {
-    "report": "place_key: 9-digit street code, or text: and a place name; of single messages the reporter_key",
-    "progress": "report_id of the case",
+    "report": "place_key: the deployment's county_code, an alarm's device; of single messages the reporter_key",
+    "progress": "the deployment's county_code, so that a case and its steps stand in partitions of one number",
     "routed_report": "place_key of the report, in the same partition as its intake record",
+    "ruling": "the deployment's county_code",
+    "change": "the deployment's county_code, in the partition of the decisions on the reports",
     "alert": "subject: the matter, agency, channel or device",
     "dead_letter": "the channel or topic it came by",
 }
@@ -38,6 +42,8 @@ _TITLES: Final[dict[Subject, str]] = {
     "report": "Report: one message of a source, normalised",
     "progress": "Progress: a step in the life of a case",
     "routed_report": "RoutedReport: the decision on a report, with the report",
+    "ruling": "Ruling: a person's word on what belongs together",
+    "change": "Change: what a step or a ruling changed in matters and cases; stands among the decisions",
     "alert": "Alert: a rule that became true, or ceased to be",
     "dead_letter": "DeadLetter: what the hub could not take, with its original bytes",
 }
@@ -94,6 +100,8 @@ def _subject(topic: str) -> Subject:
     subjects: dict[str, Subject] = {
         PROGRESS: "progress",
         ROUTED: "routed_report",
+        REVIEW: "routed_report",
+        RULINGS: "ruling",
         ALERTS: "alert",
         DEADLETTER: "dead_letter",
     }
@@ -102,7 +110,7 @@ def _subject(topic: str) -> Subject:
 
 def _action(topic: str) -> str:
     """What the hub does: it receives what sources publish, and sends what it decided."""
-    return "receive" if _subject(topic) in ("report", "progress") else "send"
+    return "receive" if _subject(topic) in ("report", "progress", "ruling") else "send"
 
 
 def _about(topic: str) -> str:
@@ -113,6 +121,8 @@ def _about(topic: str) -> str:
     return {
         PROGRESS: "Steps in the lives of cases, from any source",
         ROUTED: "Decisions: which matter a report belongs to, which agency must act by when, and why",
+        REVIEW: "Decisions whose report a person is asked to compare with a matter (人工研判)",
+        RULINGS: "What persons ruled on links: accepted, rejected, unlinked, merged",
         ALERTS: "Alerts raised and cleared",
         DEADLETTER: "What could not be taken, with origin, bounded reason code and original",
     }[topic]

@@ -11,7 +11,18 @@ from typing import Any, Final, cast
 import fastavro
 
 from schemas.reasons import ReasonCode
-from schemas.records import SUBJECTS, Alert, AnyRecord, DeadLetter, Progress, Report, RoutedReport, Subject
+from schemas.records import (
+    SUBJECTS,
+    Alert,
+    AnyRecord,
+    Change,
+    DeadLetter,
+    Progress,
+    Report,
+    RoutedReport,
+    Ruling,
+    Subject,
+)
 from schemas.registry import Registry, Schema, UnknownSchemaError, registered_name, schema
 
 _HEADER: Final = struct.Struct(">bI")
@@ -125,6 +136,14 @@ class Codec:
     def alert(self, data: bytes) -> Alert:
         """An Alert; raises DecodeError."""
         return cast(Alert, self._decode_as("alert", data))
+
+    def ruling(self, data: bytes) -> Ruling:
+        """A Ruling; raises DecodeError."""
+        return cast(Ruling, self._decode_as("ruling", data))
+
+    def change(self, data: bytes) -> Change:
+        """A Change; raises DecodeError."""
+        return cast(Change, self._decode_as("change", data))
 
     def dead_letter(self, data: bytes) -> DeadLetter:
         """A DeadLetter; raises DecodeError."""

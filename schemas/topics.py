@@ -8,6 +8,10 @@ INTAKE_PREFIX: Final = "intake."
 #: Messages of which several may make one report (WeChat): keyed by person, assembled by the worker into the feed's intake.
 MESSAGES_PREFIX: Final = "messages."
 PROGRESS: Final = "progress"
+#: A person's word on what belongs together, written by the review commands.
+RULINGS: Final = "rulings"
+#: Decisions that a person is asked to look at: the record of `routed` again, of those with a review_matter.
+REVIEW: Final = "review"
 ROUTED: Final = "routed"
 ALERTS: Final = "alerts"
 DEADLETTER: Final = "deadletter"
@@ -15,7 +19,8 @@ DEADLETTER: Final = "deadletter"
 #: Header of a record that was dead-lettered and is played again: how often, as digits.
 REPLAY_HEADER: Final = "replay-count"
 
-#: Every intake topic and `routed` have this many, so that reports of one place meet in one partition whatever their channel.
+#: All topics a worker takes chunks of and `routed` have this many, so that what one key holds meets in one partition: reports of
+#: all channels, the steps of their cases, rulings.
 INTAKE_PARTITIONS: Final = 12
 
 #: Largest encoded record, dead letter or progress note that any part hands to Kafka: under librdkafka's 1 000 000 bytes for a
@@ -66,7 +71,9 @@ def all_topics(feeds: Iterable[str], assembled: Iterable[str] = ()) -> list[Topi
         *(TopicSpec(intake_topic(feed), INTAKE_PARTITIONS) for feed in sorted(feeds)),
         *(TopicSpec(messages_topic(feed), INTAKE_PARTITIONS) for feed in sorted(assembled)),
         TopicSpec(ROUTED, INTAKE_PARTITIONS, _KEPT | _WRAPPING),
+        TopicSpec(REVIEW, INTAKE_PARTITIONS, _KEPT | _WRAPPING),
         TopicSpec(PROGRESS, INTAKE_PARTITIONS),
+        TopicSpec(RULINGS, INTAKE_PARTITIONS),
         TopicSpec(ALERTS, 3),
         TopicSpec(DEADLETTER, 3, _KEPT | _WRAPPING),
     ]

@@ -16,8 +16,9 @@ from schemas import topics
 from schemas.codec import Codec, DecodeError, parse
 from schemas.ids import digest_id, report_id
 from schemas.personal import has_personal
-from schemas.records import DeadLetter, Report, RoutedReport
+from schemas.records import Change, DeadLetter, Report, RoutedReport
 from schemas.registry import schema
+from streams import changes
 from streams.decide import Decider, Origin
 from streams.state import PartitionState
 
@@ -56,11 +57,13 @@ class Record(Protocol):
 class Outputs:
     """What a chunk leads to, in offset order; `counts` holds (metric, label values) with how often.
 
+    `routed`: for the decision log, decisions and changes. `reviews`: those decisions that a person is asked about.
     `reports`: what messages were assembled into, for their feed's intake topic.
     """
 
     reports: list[Message] = field(default_factory=list)
     routed: list[Message] = field(default_factory=list)
+    reviews: list[Message] = field(default_factory=list)
     alerts: list[Message] = field(default_factory=list)
     dead_letters: list[Message] = field(default_factory=list)
     counts: Counter[tuple[Any, tuple[str, ...]]] = field(default_factory=Counter)
@@ -200,6 +203,7 @@ class ChunkDecider:
 
     def __init__(self, profile: Profile, codec: Codec) -> None:
         """Prepare the rules and the encoders."""
+        self._profile = profile
         self._codec = codec
         self._reader = RecordReader(profile, codec)
         self._decider = Decider(profile)
@@ -211,33 +215,57 @@ class ChunkDecider:
         A record that has its outcome already is skipped. One that breaks the contract becomes a dead letter.
         """
         feed = topics.feed_of(topic)
+        one = {topics.PROGRESS: self._step, topics.RULINGS: self._ruling}.get(topic, self._report)
         out = Outputs()
-        counts = out.counts
         for record in records:
             if state.has_decided(topic, record.offset):
                 continue
             try:
-                report, value = self._reader.report(feed, record)
+                one(state, Origin(topic, partition, record.offset), feed, record, out)
             except DecodeError as error:
                 out.dead_letters.append(self._reader.dead_letter(feed, topic, partition, record, error))
-                counts[metrics.DEAD_LETTERED, (feed, STAGE, error.code)] += 1
-                continue
-            decision = self._decider.decide(state, report, Origin(topic, partition, record.offset))
-            routed = decision.routed
-            state.apply(routed, decision.facts, decision.traits)
-            out.routed.append((report["place_key"].encode(), self._encoder.encode(routed, value)))
-            counts[metrics.DECIDED, (feed,)] += 1
-            if routed["outcome"] == "replay":
-                counts[metrics.REPLAYED, (feed,)] += 1
-                continue
-            if routed["linked_to"] is not None:
-                counts[metrics.LINKED, (feed, routed["relation"])] += 1
-            if routed["manual_reason"] is not None:
-                counts[metrics.MANUAL, (feed, routed["manual_reason"])] += 1
-            else:
-                counts[metrics.ROUTED, (feed, routed["level"] or "")] += 1
-            if decision.alert is not None:
-                alert = decision.alert
-                out.alerts.append((alert["subject"].encode(), self._codec.encode("alert", alert)))
-                counts[metrics.ALERTED, (alert["rule"],)] += 1
+                out.counts[metrics.DEAD_LETTERED, (feed, STAGE, error.code)] += 1
         return out
+
+    def _report(self, state: PartitionState, origin: Origin, feed: str, record: Record, out: Outputs) -> None:
+        counts = out.counts
+        report, value = self._reader.report(feed, record)
+        decision = self._decider.decide(state, report, origin)
+        routed = decision.routed
+        state.apply(routed, decision.facts, decision.traits)
+        message = report["place_key"].encode(), self._encoder.encode(routed, value)
+        out.routed.append(message)
+        counts[metrics.DECIDED, (feed,)] += 1
+        if routed["outcome"] == "replay":
+            counts[metrics.REPLAYED, (feed,)] += 1
+            return
+        if routed["linked_to"] is not None:
+            counts[metrics.LINKED, (feed, routed["relation"])] += 1
+        if routed["review_matter"] is not None:
+            out.reviews.append(message)
+            counts[metrics.REVIEWED, (feed,)] += 1
+        if routed["manual_reason"] is not None:
+            counts[metrics.MANUAL, (feed, routed["manual_reason"])] += 1
+        else:
+            counts[metrics.ROUTED, (feed, routed["level"] or "")] += 1
+        if decision.alert is not None:
+            alert = decision.alert
+            out.alerts.append((alert["subject"].encode(), self._codec.encode("alert", alert)))
+            counts[metrics.ALERTED, (alert["rule"],)] += 1
+
+    def _step(self, state: PartitionState, origin: Origin, _feed: str, record: Record, out: Outputs) -> None:
+        progress = self._codec.progress(record.value or b"")
+        profile = self._profile
+        self._changed(state, changes.of_step(state, progress, origin, profile.rule_version, profile.county_code), out)
+
+    def _ruling(self, state: PartitionState, origin: Origin, _feed: str, record: Record, out: Outputs) -> None:
+        ruling = self._codec.ruling(record.value or b"")
+        profile = self._profile
+        self._changed(state, changes.of_ruling(state, ruling, origin, profile.rule_version, profile.county_code), out)
+
+    def _changed(self, state: PartitionState, change: Change | None, out: Outputs) -> None:
+        if change is None:
+            return
+        state.apply_change(change)
+        out.routed.append((change["place_key"].encode(), self._codec.encode("change", change)))
+        out.counts[metrics.CHANGED, (change["change"],)] += 1

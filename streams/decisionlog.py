@@ -101,10 +101,12 @@ class Writer:
     def write(self, partition: int, outputs: Outputs) -> range:
         """Return when Kafka has acknowledged all of it; the range of offsets that the decisions lie in.
 
-        Alerts and dead letters come first: a decision in the log says that all that goes with it is written. Raises
+        What a person is asked, alerts and dead letters come first: a decision in the log says that all that goes with it is
+        written. Raises
         DeliveryError.
         """
-        if outputs.alerts or outputs.dead_letters:
+        if outputs.alerts or outputs.dead_letters or outputs.reviews:
+            self._send(topics.REVIEW, outputs.reviews)
             self._send(topics.ALERTS, outputs.alerts)
             self._send(topics.DEADLETTER, outputs.dead_letters)
         offsets = self._send(topics.ROUTED, outputs.routed, partition)

@@ -196,8 +196,6 @@ class Likeness:
             setattr(self, name, new)
 
 
-
-
 def _keys(traits: Traits) -> list[str]:
     """Keys under which a report stands: ends and beginnings of its names, rare pairs, rarest words."""
     found = [f"{_RARE_KEY}{pair}" for pair in traits.rare]

@@ -29,6 +29,8 @@ _ALARMS_KEPT: Final = 64
 _SOLITARY: Final = frozenset({"consult", "praise", "suggestion"})
 #: Rows of the index are packed when so many of them, and half of all, are of forgotten reports.
 _PACK_FROM: Final = 4096
+#: Cases closed before their report came; more are looked through for those that nothing will come for.
+_MOST_EARLY: Final = 10_000
 
 
 class Facts(NamedTuple):
@@ -237,6 +239,11 @@ class PartitionState:
             return None
         return Matter([matter_id], {known.reporter_key} if known.reporter_key else set())
 
+    def joins(self, report_id: str) -> bool:
+        """Whether a report may belong together with others by a person's ruling: not confidential, no question, no alarm."""
+        known = self.reports.get(report_id)
+        return known is not None and known.row >= 0
+
     def closed_at(self, matter_id: str) -> int | None:
         """When the last case of a matter was closed; None while one is open, and where none was ever closed."""
         matter = self.matter(matter_id)
@@ -310,7 +317,8 @@ class PartitionState:
 
     def _leave(self, known: Known) -> None:
         matter = self.matters.get(known.matter_id)
-        if matter is None:
+        # A hidden report that began a matter keeps its id, but is in it no more.
+        if matter is None or known.report_id not in matter.report_ids:
             return
         matter.report_ids.remove(known.report_id)
         key = known.reporter_key
@@ -344,6 +352,9 @@ class PartitionState:
             self._unlist(known)
             self._leave(known)
             del self.reports[known.report_id]
+        if len(self.closed_before) > _MOST_EARLY:
+            oldest = self.newest - KEEP_MS
+            self.closed_before = {name: at for name, at in self.closed_before.items() if at >= oldest}
         if self._dead_rows >= max(_PACK_FROM, len(self.rows) // 2):
             self._pack()
 

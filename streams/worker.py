@@ -24,7 +24,8 @@ from yarl import URL
 from monitoring import metrics
 from profiles import Profile
 from schemas import topics
-from schemas.codec import Codec
+from schemas.codec import Codec, DecodeError
+from schemas.records import Change, RoutedReport
 from streams import transport
 from streams.assembly import Assembler, Sessions
 from streams.chunks import ChunkDecider, Record
@@ -73,7 +74,7 @@ class WorkerConfig:
     @property
     def consumed(self) -> list[str]:
         """All topics a worker takes chunks of."""
-        return [*self.intake, *self.messages]
+        return [*self.intake, topics.PROGRESS, topics.RULINGS, *self.messages]
 
 
 class _Taken(NamedTuple):
@@ -206,7 +207,13 @@ class Engine:
 
         def apply(number: int, message: Any) -> None:
             """Only workers may write to the log: a foreign record there is an error that a person must look at."""
-            ledgers[number].state.apply(self._codec.routed_report(message.value() or b""))
+            subject, record = self._codec.decode(message.value() or b"")
+            if subject == "change":
+                ledgers[number].state.apply_change(cast(Change, record))
+            elif subject == "routed_report":
+                ledgers[number].state.apply(cast(RoutedReport, record))
+            else:
+                raise DecodeError("bad_record", f"a record of schemas/{subject} stands in topic {topics.ROUTED}")
 
         ends = self._reader.read(topics.ROUTED, begin, apply)
         for number, end in ends.items():
