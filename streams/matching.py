@@ -25,6 +25,8 @@ _DAY_MS: Final = 24 * _HOUR_MS
 #: Limits where the kind of matter is unknown.
 DEFAULT_WINDOW_HOURS: Final = 72.0
 DEFAULT_RADIUS_M: Final = 250.0
+#: Two points so far apart are two places, whatever they are called.
+_FAR_M: Final = 2000.0
 #: Two reports of which one tells no spot and no community: as long as a report is remembered, where they share a name or a
 #: person; shorter where words are all they share.
 _NAMED_WINDOW_MS: Final = 400 * _DAY_MS
@@ -35,15 +37,20 @@ _CALLS_AGAIN_MS: Final = _DAY_MS
 #: What words and kinds of trouble weigh in the likeness of two reports.
 _WORDS: Final = 0.5
 _TROUBLES: Final = 0.5
-#: The same kind by the source's own code, and two different ones.
-_SAME_KIND: Final = 0.8
-_OTHER_KIND: Final = 0.2
+#: The same kind by the sources' own codes, by keywords, and two different codes.
+_SAME_CODE: Final = 0.85
+_SAME_KIND: Final = 0.7
+_OTHER_CODE: Final = 0.2
+#: What words weigh where nothing is known of the place: the same trouble is everywhere.
+_WORDS_ALONE: Final = 0.8
 
 #: Likeness that is asked for, by what is known of the place.
 _BAR_SPOT: Final = 0.21
 _BAR_RARE: Final = 0.4
 _BAR_AREA: Final = 0.5
 _BAR_NONE: Final = 0.6
+#: One tells its place, the other none that fits it.
+_BAR_ELSEWHERE: Final = 0.8
 #: A name in so many matters tells no more than an area.
 _COMMON_NAME: Final = 12
 #: A rare pair of words in more matters than this is not rare.
@@ -130,10 +137,9 @@ def _compare(
     apart = abs(facts.reported_at - known.reported_at)
     troubles = _troubles(facts, known, alike.troubles)
     likeness = _WORDS * alike.words + _TROUBLES * troubles
-    if not same_person and likeness < _BAR_SPOT / 2:
-        return None
     distance = metres(facts, known)
     shared = _shared_name(state, traits, known) if alike.named else None
+    one_placed = _placed(facts) != _placed(known)
     evidence, bar = _place(state, facts, traits, known, alike, distance, shared, limits)
     if same_person and _same_head(facts, known):
         quotient = max(_SURE, likeness / bar if bar else 0.0)
@@ -141,11 +147,14 @@ def _compare(
     elif evidence is None:
         return None
     else:
+        if evidence == "none" or (evidence in ("area", "rare") and one_placed):
+            likeness = _WORDS_ALONE * alike.words + (1 - _WORDS_ALONE) * troubles
+            bar = _BAR_ELSEWHERE if one_placed else bar
         if same_person:
             again = apart <= _CALLS_AGAIN_MS and facts.street_code == known.street_code
             bar = min(bar, _BAR_SPOT if again else bar) * _SAME_PERSON
         quotient = likeness / bar
-        if alike.words >= _SAME_WORDS:
+        if alike.words >= _SAME_WORDS and not one_placed:
             quotient = max(1.0, quotient)
     if apart > _window_ms(facts, known, evidence, limits, same_person=same_person):
         return None
@@ -164,10 +173,13 @@ def _compare(
 
 
 def _troubles(facts: Facts, known: Known, told: float) -> float:
-    """Likeness of the troubles told; the source's own codes say more than words."""
-    if facts.coded and known.coded and facts.matter_kind and known.matter_kind:
-        return max(told, _SAME_KIND) if facts.matter_kind == known.matter_kind else min(told, _OTHER_KIND)
-    return told
+    """Likeness of the troubles told; the kinds that sources or keywords name say more than words."""
+    coded = facts.coded and known.coded
+    if not facts.matter_kind or not known.matter_kind:
+        return told
+    if facts.matter_kind == known.matter_kind:
+        return max(told, _SAME_CODE if coded else _SAME_KIND)
+    return min(told, _OTHER_CODE) if coded else told
 
 
 def _same_head(facts: Facts, known: Known) -> bool:
@@ -192,22 +204,24 @@ def _place(
     if distance is not None:
         if distance <= (radius if same_community else radius / 2):
             return "spot", _BAR_SPOT + (_BAR_AREA - _BAR_SPOT) * distance / radius
-        if distance > max(4 * radius, 1000.0):
+        if distance > radius and not same_community and not shared:
+            return None, 0.0
+        if distance > _FAR_M:
             return None, 0.0
     elif facts.community_code and known.community_code and not same_community and not shared:
         return None, 0.0
     others = (*known.title_names, *known.names)
     own = (*traits.title_names, *traits.names)
+    apart = _unshared(_main_names(traits.title_names, traits.names), others) and _unshared(
+        _main_names(known.title_names, known.names), own
+    )
     if alike.named:
-        alone = _unshared(traits.title_names, others) and _unshared(known.title_names, own)
-        if shared and not alone:
+        if shared and not apart:
             common = state.index.matters_named[shared]
             return "name", _BAR_SPOT + (_BAR_AREA - _BAR_SPOT) * min(1.0, max(0, common - 1) / _COMMON_NAME)
         if shared or any(same_name(a, b) for a in traits.title_names for b in others):
             return "area", _BAR_AREA
-        if alone:
-            return None, 0.0
-    elif _unshared(traits.title_names, others) and _unshared(known.title_names, own):
+    if apart:
         return None, 0.0
     if same_community:
         return "area", _BAR_AREA
@@ -233,16 +247,24 @@ def _shared_name(state: PartitionState, traits: Traits, known: Known) -> str | N
     return min(found, key=lambda name: (named[name], -len(name), name), default=None)
 
 
+def _main_names(title_names: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Where it happens: the names of the title; where that has none, the first one of the text."""
+    return title_names or names[:1]
+
+
 def _unshared(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
     """Whether a title names a distinctive place that the other report does not."""
     return any(distinctive(name) and not any(same_name(name, other) for other in others) for name in names)
 
 
+def _placed(report: Facts | Known) -> bool:
+    return report.community_code is not None or report.lon is not None
+
+
 def _window_ms(
     facts: Facts, known: Known, evidence: PlaceEvidence, limits: Mapping[str, MatterLimits], *, same_person: bool
 ) -> int:
-    placed = (facts.community_code or facts.lon is not None) and (known.community_code or known.lon is not None)
-    if placed:
+    if _placed(facts) and _placed(known):
         kind = limits.get(known.matter_kind) or limits.get(facts.matter_kind)
         return round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS)
     return _NAMED_WINDOW_MS if same_person or evidence in ("name", "rare", "area") else _WORDS_WINDOW_MS

@@ -35,13 +35,21 @@ _ENDINGS: Final = tuple(_LEXICON["endings"])
 _WIDE: Final = tuple(_LEXICON["wide_endings"])
 _NO_PLACES: Final = tuple(_LEXICON["no_place_endings"])
 _BEFORE_NAMES: Final = frozenset(_LEXICON["before_names"])
+_HOMES: Final = tuple(_LEXICON["home_endings"])
+_COMMON_STARTS: Final = frozenset(_LEXICON["common_starts"])
 _NO_NAMES: Final = frozenset(_LEXICON["no_names"])
 _BOILERPLATE: Final = frozenset(_LEXICON["boilerplate"])
 _TROUBLE_WORDS: Final[dict[str, list[str]]] = _LEXICON["troubles"]
 #: Kinds of trouble, in the order of their place in a vector.
 TROUBLES: Final = tuple(_TROUBLE_WORDS)
-_KIND_OF_PLACE: Final = re.compile(r"(?:小区|楼盘|项目|社区|公寓|有限公司|集团|公司|花园|家园)$")
+_KIND_OF_PLACE: Final = re.compile(r"(?:小区|楼盘|项目|公寓|有限公司|集团|公司|花园|家园)$")
 _DISTRICT: Final = re.compile(r"[a-z]\d*[市区县]|[\u4e00-\u9fff]{1,3}[省市县]")
+#: 30号楼, a4栋: parts of a place that every estate has.
+_NUMBERED: Final = re.compile(
+    r"[a-z]?\d+[a-z]?(?:号|栋|幢|期|层|楼|单元)|[一二三四五六七八九十]+(?:号|栋|幢|期|层|楼|单元)"
+)
+_ROADS: Final = ("路", "街", "大道", "巷")
+_HOUSE_NUMBER: Final = re.compile(r"\d{1,4}号")
 _WORD: Final = re.compile(r"[\u4e00-\u9fffa-z0-9]+")
 _TROUBLES_OF: Final[dict[str, tuple[int, ...]]] = {
     word: tuple(place for place, kind in enumerate(TROUBLES) if word in _TROUBLE_WORDS[kind])
@@ -105,17 +113,20 @@ def _read(text: str, weight: int, words: Counter[str], *, rare: bool) -> tuple[d
         if rare:
             pairs |= dict.fromkeys(_rare_pairs(tokens))
         pending: list[str] = []
-        for token in tokens:
+        for at, token in enumerate(tokens):
             if not token.endswith(_ENDINGS):
                 pending.append(token)
                 continue
             name = _DISTRICT.sub("", _start_of_name(pending) + token)
-            if len(name) < 3 or name in _NO_NAMES:
+            if len(name) < 3 or name in _NO_NAMES or _NUMBERED.match(name):
                 _count(pending, weight, words)
                 _count((token,), weight, words)
             else:
                 _count((part for part in pending if part not in name), weight, words)
-                if not name.endswith(_NO_PLACES):
+                number = "".join(tokens[at + 1 : at + 3])
+                if name.endswith(_ROADS) and _HOUSE_NUMBER.fullmatch(number):
+                    names[name + number] = None
+                elif not name.endswith(_NO_PLACES):
                     names[_KIND_OF_PLACE.sub("", name) if len(name) > 4 else name] = None
             pending = []
         _count(pending, weight, words)
@@ -162,7 +173,9 @@ def distinctive(name: str) -> bool:
     if len(start) > 6:
         return False
     tokens = rjieba.cut(start)
-    return len(tokens) != 1 or not rjieba.has_word(tokens[0])
+    if len(tokens) != 1 or not rjieba.has_word(tokens[0]):
+        return True
+    return name.endswith(_HOMES) and start not in _COMMON_STARTS
 
 
 def same_name(one: str, other: str) -> bool:
