@@ -140,7 +140,7 @@ class Likeness:
         words: list[int] = []
         named: set[int] = set()
         rare: set[int] = set()
-        same_person: set[int] = set()
+        given: set[int] = set()
         for key in _keys(traits):
             newest = self._newest(key)
             if key[0] == _WORD_KEY:
@@ -151,9 +151,9 @@ class Likeness:
         for key in keys:
             newest = self._newest(key)
             telling += newest
+            given.update(newest)
             if key[0] == PERSON_KEY:
                 telling += newest  # twice, so that no crowd of neighbours hides them
-                same_person.update(newest)
         told = Counter(telling)
         best = [row for row, _ in told.most_common(MOST_CANDIDATES)]
         if len(best) < MOST_CANDIDATES:
@@ -164,7 +164,7 @@ class Likeness:
         rows = np.array(best)
         cosines = self._cosines(traits, rows)
         troubles = self._troubles[rows].astype(np.float32) @ traits.troubles
-        least = [0.0 if row in same_person else _LEAST_TELLING if row in told else _LEAST for row in best]
+        least = [0.0 if row in given else _LEAST_TELLING if row in told else _LEAST for row in best]
         worth = (cosines + troubles) / 2 >= least
         found = zip(rows[worth].tolist(), cosines[worth].tolist(), troubles[worth].tolist(), strict=True)
         return [Alike(row, one, other, row in named, row in rare) for row, one, other in found]

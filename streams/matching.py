@@ -141,21 +141,22 @@ def _compare(
     shared = _shared_name(state, traits, known) if alike.named else None
     one_placed = _placed(facts) != _placed(known)
     evidence, bar = _place(state, facts, traits, known, alike, distance, shared, limits)
-    if same_person and _same_head(facts, known):
-        quotient = max(_SURE, likeness / bar if bar else 0.0)
-        evidence = evidence or "person"
-    elif evidence is None:
-        return None
-    else:
-        if evidence == "none" or (evidence in ("area", "rare") and one_placed):
-            likeness = _WORDS_ALONE * alike.words + (1 - _WORDS_ALONE) * troubles
-            bar = _BAR_ELSEWHERE if one_placed else bar
-        if same_person:
-            again = apart <= _CALLS_AGAIN_MS and facts.street_code == known.street_code
-            bar = min(bar, _BAR_SPOT if again else bar) * _SAME_PERSON
-        quotient = likeness / bar
-        if alike.words >= _SAME_WORDS and not one_placed:
-            quotient = max(1.0, quotient)
+    same_text = same_person and _same_head(facts, known)
+    if evidence is None:
+        if not same_text:
+            return None
+        evidence, bar = "person", _BAR_NONE
+    elif evidence == "none" or (evidence in ("area", "rare") and one_placed):
+        likeness = _WORDS_ALONE * alike.words + (1 - _WORDS_ALONE) * troubles
+        bar = _BAR_ELSEWHERE if one_placed else bar
+    if same_person:
+        again = apart <= _CALLS_AGAIN_MS and facts.street_code == known.street_code
+        bar = min(bar, _BAR_SPOT if again else bar) * _SAME_PERSON
+    quotient = likeness / bar
+    if same_text:
+        quotient = max(_SURE, quotient)
+    if alike.words >= _SAME_WORDS and not one_placed:
+        quotient = max(1.0, quotient)
     if apart > _window_ms(facts, known, evidence, limits, same_person=same_person):
         return None
     reasons = [

@@ -109,7 +109,7 @@ def _read(text: str, weight: int, words: Counter[str], *, rare: bool) -> tuple[d
     names: dict[str, None] = {}
     pairs: dict[str, None] = {}
     for run in _WORD.findall(text):
-        tokens: list[str] = rjieba.cut(run)
+        tokens: list[str] = rjieba.cut(run, False)
         if rare:
             pairs |= dict.fromkeys(_rare_pairs(tokens))
         pending: list[str] = []
@@ -118,7 +118,10 @@ def _read(text: str, weight: int, words: Counter[str], *, rare: bool) -> tuple[d
                 pending.append(token)
                 continue
             name = _DISTRICT.sub("", _start_of_name(pending) + token)
-            if len(name) < 3 or name in _NO_NAMES or _NUMBERED.match(name):
+            if len(name) < 3 and name not in _NO_NAMES:
+                pending.append(token)  # 山 in 拟山花园
+                continue
+            if name in _NO_NAMES or _NUMBERED.match(name):
                 _count(pending, weight, words)
                 _count((token,), weight, words)
             else:

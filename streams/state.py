@@ -78,14 +78,14 @@ def facts_of(report: Report) -> Facts:
 
 
 def place_keys(facts: Facts) -> list[str]:
-    """Keys under which a report stands by its place and its reporter."""
+    """Keys under which a report stands by its reporter, and by its place together with its kind."""
     found = []
     if facts.reporter_key:
         found.append(f"{PERSON_KEY}{facts.reporter_key}")
     if facts.community_code:
         found.append(f"c{facts.community_code} {facts.matter_kind}")
     if facts.lon is not None and facts.lat is not None:
-        found.append(f"l{floor(facts.lon / CELL_DEGREES)} {floor(facts.lat / CELL_DEGREES)}")
+        found.append(f"l{floor(facts.lon / CELL_DEGREES)} {floor(facts.lat / CELL_DEGREES)} {facts.matter_kind}")
     return found
 
 
@@ -94,7 +94,7 @@ def partner_keys(facts: Facts) -> list[str]:
     found = [key for key in place_keys(facts) if not key.startswith("l")]
     if facts.lon is not None and facts.lat is not None:
         east, north = floor(facts.lon / CELL_DEGREES - 0.5), floor(facts.lat / CELL_DEGREES - 0.5)
-        found += [f"l{x} {y}" for x in (east, east + 1) for y in (north, north + 1)]
+        found += [f"l{x} {y} {facts.matter_kind}" for x in (east, east + 1) for y in (north, north + 1)]
     return found
 
 

@@ -54,7 +54,8 @@ def of_wechat(one: Report) -> Report:
 def fold(log: list[bytes]) -> PartitionState:
     state = PartitionState()
     for value in log:
-        state.apply(CODEC.routed_report(value))
+        subject, record = CODEC.decode(value)
+        state.apply_change(record) if subject == "change" else state.apply(record)  # type: ignore[arg-type]
     return state
 
 
