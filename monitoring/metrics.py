@@ -43,6 +43,16 @@ CHANGED = Counter("zhishu_changes", "What steps and rulings changed in matters a
 ROUTED = Counter("zhishu_routed_reports", "Reports routed to an agency", ["feed", "level"])
 MANUAL = Counter("zhishu_manual_reports", "Reports left to the manual queue", ["feed", "reason"])
 ALERTED = Counter("zhishu_raised_alerts", "Alerts raised by streams", ["rule"])
+LISTS_RELOADED = Counter(
+    "zhishu_reloaded_lists",
+    "Times the responsibility list changed on disk, by what came of it (taken, refused)",
+    ["result"],
+)
+UNKNOWN_YEAR = Gauge(
+    "zhishu_calendar_unknown_year",
+    "1 for a year whose working days were asked for and stand neither in the holiday calendar nor in calendar.csv",
+    ["year"],
+)
 STATE_REPORTS = Gauge("zhishu_state_reports", "Reports held in the matching state of this worker")
 
 STORED = Counter("zhishu_stored_rows", "Rows ClickHouse acknowledged", ["table"])
@@ -83,5 +93,8 @@ def expose(role: str, version: str, feeds: Iterable[str]) -> None:
                 REFUSED.labels(feed, reason)
         if role == "worker":
             DECIDED.labels(feed)
-            for reason in ("no_kind", "no_row"):
+            for reason in ("no_kind", "no_row", "no_area", "unsure"):
                 MANUAL.labels(feed, reason)
+    if role == "worker":
+        for result in ("taken", "refused"):
+            LISTS_RELOADED.labels(result)

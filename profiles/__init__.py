@@ -4,15 +4,29 @@ A profile is a folder of TOML and CSV files (see profiles/README.md). `load_prof
 error names file, line and what to change.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from itertools import pairwise
 from math import inf
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from profiles.areas import Area, load_areas
 from profiles.channels import Auth, Channel, Crs, Protocol, assembled_feeds, load_channels
+from profiles.duties import (
+    ANY,
+    LEVELS,
+    SEA,
+    Agency,
+    Level,
+    Limit,
+    LimitUnit,
+    Responsibility,
+    content_hash,
+    load_agencies,
+    load_responsibilities,
+    professions,
+)
 from profiles.files import (
     ABOVE_0,
     COUNT,
@@ -21,6 +35,7 @@ from profiles.files import (
     SHARE,
     ProfileError,
     Range,
+    gather,
     in_range,
     number,
     one_of,
@@ -28,16 +43,50 @@ from profiles.files import (
     read_toml,
     several,
 )
+from profiles.flows import (
+    CaseRules,
+    DisputeType,
+    Emergencies,
+    Flow,
+    FlowCode,
+    Post,
+    RoutingRules,
+    SurgeRules,
+    check_rules,
+    load_disputes,
+    load_emergencies,
+    load_flows,
+    load_posts,
+    read_rules,
+)
 from profiles.gazetteer import PlaceName, load_gazetteer
 
-__all__ = ["Area", "Auth", "Channel", "Crs", "PlaceName", "ProfileError", "Protocol"]
+__all__ = [
+    "ANY",
+    "LEVELS",
+    "SEA",
+    "Agency",
+    "Area",
+    "Auth",
+    "Channel",
+    "Crs",
+    "Level",
+    "Limit",
+    "LimitUnit",
+    "PlaceName",
+    "ProfileError",
+    "Protocol",
+    "Responsibility",
+]
 
-LimitUnit = Literal["urgent_hour", "work_hour", "work_day", "natural_day"]
-Level = Literal["grid", "community", "street", "district"]
+#: What the hash beside list_version is made of: who has what by when.
+LIST_FILES: Final = ("responsibility.csv", "agencies.csv")
+#: What `with_lists` reads again; everything else of a profile needs a restart.
+ROUTING_FILES: Final = (
+    *LIST_FILES,
+    *("profile.toml", "posts.csv", "disputes.csv", "emergencies.csv", "flows.toml", "calendar.csv"),
+)
 
-ANY: Final = "*"
-
-_LIMIT: Final = Range("above 0 and at most 10000", lambda x: 0 < x <= 10_000)
 #: The location index of streams (CELL_DEGREES) finds no partner farther away.
 _RADIUS: Final = Range("above 0 and at most 500", lambda x: 0 < x <= 500)
 _PERSONS: Final = Range("a whole number from 2 on", lambda x: 2 <= x < inf and x == int(x))
@@ -58,7 +107,10 @@ class Community:
 
 @dataclass(frozen=True)
 class Matter:
-    """A kind of matter (matters.csv) with its matching limits: metres and hours within which two reports may be one."""
+    """A kind of matter (matters.csv) with its matching limits: metres and hours within which two reports may be one.
+
+    dispute: the type of dispute (disputes.csv) that it is; empty for what is none.
+    """
 
     kind: str
     name_zh: str
@@ -67,32 +119,7 @@ class Matter:
     radius_m: float
     window_hours: float
     keywords: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Agency:
-    """A unit that can be given a case (agencies.csv)."""
-
-    code: str
-    name_zh: str
-    name_en: str
-    level: Level
-
-
-@dataclass(frozen=True)
-class Responsibility:
-    """A row of the responsibility list (责任清单): who leads on this kind, in this area, from this feed, by when."""
-
-    row: str
-    matter_kind: str
-    area: str
-    feed: str
-    agency: str
-    co_agencies: tuple[str, ...]
-    level: Level
-    limit: float
-    unit: LimitUnit
-    basis: str
+    dispute: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,7 +151,10 @@ class Matching:
 
 @dataclass(frozen=True)
 class Profile:
-    """The whole of a deployment's data. `calendar` holds True for a working day, False for a day off, where it is set."""
+    """The whole of a deployment's data. `calendar` holds True for a working day, False for a day off, where it is set.
+
+    list_hash: of the list's content, so that a list that changed under the same list_version is told from the one before.
+    """
 
     folder: Path
     city: str
@@ -151,6 +181,14 @@ class Profile:
     areas: tuple[Area, ...] = ()
     gazetteer: tuple[PlaceName, ...] = ()
     matching: Matching = Matching()
+    list_hash: str = ""
+    flows: dict[FlowCode, Flow] = field(default_factory=dict)
+    posts: dict[str, Post] = field(default_factory=dict)
+    disputes: dict[str, DisputeType] = field(default_factory=dict)
+    emergencies: Emergencies = field(default_factory=Emergencies)
+    routing: RoutingRules = field(default_factory=RoutingRules)
+    cases: CaseRules = field(default_factory=CaseRules)
+    surge: SurgeRules = field(default_factory=SurgeRules)
 
     def feeds(self) -> list[str]:
         """Feeds of the declared channels, sorted."""
@@ -161,7 +199,8 @@ class Profile:
         return sorted(assembled_feeds(self.channels.values()))
 
 
-def _communities(path: Path) -> dict[str, Community]:
+def load_communities(path: Path) -> dict[str, Community]:
+    """Communities of places.csv by code; raises ProfileError."""
     columns = ("community_code", "community", "street_code", "street", "lon", "lat", "population")
     return {
         row["community_code"]: Community(
@@ -179,8 +218,9 @@ def _communities(path: Path) -> dict[str, Community]:
 
 def _matters(path: Path) -> dict[str, Matter]:
     columns = ("matter_kind", "name_zh", "name_en", "family", "radius_m", "window_hours", "keywords")
-    return {
-        row["matter_kind"]: Matter(
+
+    def read(line: int, row: dict[str, str]) -> Matter:
+        return Matter(
             row["matter_kind"],
             row["name_zh"],
             row["name_en"],
@@ -188,9 +228,10 @@ def _matters(path: Path) -> dict[str, Matter]:
             number(path, line, "radius_m", row["radius_m"], _RADIUS),
             number(path, line, "window_hours", row["window_hours"], ABOVE_0),
             several(row["keywords"]),
+            row["dispute"],
         )
-        for line, row in read_rows(path, columns)
-    }
+
+    return {matter.kind: matter for matter in gather(path, columns, read, optional=("dispute",))}
 
 
 def _kinds(path: Path, matters: dict[str, Matter]) -> dict[tuple[str, str, str, str], tuple[str, str]]:
@@ -205,53 +246,6 @@ def _kinds(path: Path, matters: dict[str, Matter]) -> dict[tuple[str, str, str, 
             raise ProfileError(f"{path.name}, line {line}: matters.csv has no matter_kind {row['matter_kind']}")
         kinds[key] = (row["matter_kind"], row["name"])
     return kinds
-
-
-def _agencies(path: Path) -> dict[str, Agency]:
-    return {
-        row["code"]: Agency(
-            row["code"],
-            row["name_zh"],
-            row["name_en"],
-            one_of(path, line, "level", row["level"], get_args(Level)),
-        )
-        for line, row in read_rows(path, ("code", "name_zh", "name_en", "level"))
-    }
-
-
-def _responsibilities(
-    path: Path, matters: dict[str, Matter], agencies: dict[str, Agency]
-) -> tuple[Responsibility, ...]:
-    columns = ("row", "matter_kind", "area", "feed", "agency", "co_agencies", "level", "limit", "unit", "basis")
-    seen: dict[tuple[str, str, str], int] = {}
-    found: list[Responsibility] = []
-    for line, row in read_rows(path, columns):
-        where = f"{path.name}, line {line}"
-        if row["matter_kind"] not in matters:
-            raise ProfileError(f"{where}: matters.csv has no matter_kind {row['matter_kind']}")
-        for code in (row["agency"], *several(row["co_agencies"])):
-            if code not in agencies:
-                raise ProfileError(f"{where}: agencies.csv has no agency {code}")
-        key = (row["matter_kind"], row["area"], row["feed"])
-        if key in seen:
-            raise ProfileError(f"{where}: line {seen[key]} has the same matter_kind, area and feed; keep one")
-        seen[key] = line
-        limit = number(path, line, "limit", row["limit"], _LIMIT)
-        found.append(
-            Responsibility(
-                row["row"],
-                row["matter_kind"],
-                row["area"],
-                row["feed"],
-                row["agency"],
-                several(row["co_agencies"]),
-                one_of(path, line, "level", row["level"], get_args(Level)),
-                limit,
-                one_of(path, line, "unit", row["unit"], get_args(LimitUnit)),
-                row["basis"],
-            )
-        )
-    return tuple(found)
 
 
 def _cameras(path: Path, communities: dict[str, Community]) -> dict[str, Camera]:
@@ -305,13 +299,66 @@ def _work_time(where: str, value: Any) -> WorkTime:
     return WorkTime(spans)
 
 
+def _lists(
+    folder: Path,
+    main: dict[str, Any],
+    matters: dict[str, Matter],
+    communities: dict[str, Community],
+    areas: tuple[Area, ...],
+    channels: dict[str, Channel],
+) -> dict[str, Any]:
+    """The fields of a Profile that ROUTING_FILES fill."""
+    streets = {community.street_code for community in communities.values()}
+    places = streets | set(communities)
+    agencies = load_agencies(folder / "agencies.csv", places | {area.code for area in areas})
+    of_grid = professions(areas)
+    teams = {of_grid[agency.area] for agency in agencies.values() if agency.area in of_grid}
+    # A list may stand ready for a feed that is not connected yet; its name is then that of a protocol, or video.
+    feeds = {channel.feed for channel in channels.values()} | {*get_args(Protocol), "video", "other"}
+    posts = load_posts(folder / "posts.csv", agencies)
+    disputes = load_disputes(folder / "disputes.csv", posts)
+    for matter in matters.values():
+        if matter.dispute and matter.dispute not in disputes:
+            raise ProfileError(f"matters.csv, {matter.kind}: disputes.csv has no dispute {matter.dispute}")
+    routing = read_rules(main, "routing", RoutingRules)
+    check_rules(routing, agencies, streets, matters)
+    return {
+        "list_version": str(main["list_version"]),
+        "list_hash": content_hash(*(folder / name for name in LIST_FILES)),
+        "agencies": agencies,
+        "responsibilities": load_responsibilities(
+            folder / "responsibility.csv", matters, agencies, places, feeds, teams
+        ),
+        "flows": load_flows(folder / "flows.toml"),
+        "posts": posts,
+        "disputes": disputes,
+        "emergencies": load_emergencies(folder / "emergencies.csv"),
+        "routing": routing,
+        "cases": read_rules(main, "cases", CaseRules),
+        "surge": read_rules(main, "surge", SurgeRules),
+        "calendar": _calendar(folder / "calendar.csv"),
+    }
+
+
+def with_lists(profile: Profile) -> Profile:
+    """The profile with its ROUTING_FILES read again; raises ProfileError."""
+    folder = profile.folder
+    main = read_toml(folder / "profile.toml")
+    try:
+        lists = _lists(folder, main, profile.matters, profile.communities, profile.areas, profile.channels)
+    except KeyError as error:
+        raise ProfileError(f"profile.toml: add the key {error.args[0]}") from None
+    return replace(profile, **lists)
+
+
 def load_profile(folder: Path) -> Profile:
     """Reads and checks a profile folder; raises ProfileError."""
     main = read_toml(folder / "profile.toml")
     matters = _matters(folder / "matters.csv")
-    agencies = _agencies(folder / "agencies.csv")
-    communities = _communities(folder / "places.csv")
+    communities = load_communities(folder / "places.csv")
     streets = {code: community.street_code for code, community in communities.items()}
+    channels = load_channels(folder / "channels.toml")
+    areas = load_areas(folder / "areas.geojson", streets)
     try:
         return Profile(
             folder=folder,
@@ -324,20 +371,17 @@ def load_profile(folder: Path) -> Profile:
             timezone=str(main["timezone"]),
             basic_satisfied_weight=_key(main, "basic_satisfied_weight", SHARE),
             respond_within_hours=_key(main, "respond_within_hours", ABOVE_0),
-            list_version=str(main["list_version"]),
             rule_version=str(main["rule_version"]),
             mass_appeal_persons=int(_key(main, "mass_appeal_persons", _PERSONS)),
             work_time=_work_time("profile.toml", main["work_time"]),
-            channels=load_channels(folder / "channels.toml"),
+            channels=channels,
             communities=communities,
             matters=matters,
             kinds=_kinds(folder / "kinds.csv", matters),
-            agencies=agencies,
-            responsibilities=_responsibilities(folder / "responsibility.csv", matters, agencies),
             cameras=_cameras(folder / "cameras.csv", communities),
-            calendar=_calendar(folder / "calendar.csv"),
-            areas=load_areas(folder / "areas.geojson", streets),
+            areas=areas,
             gazetteer=load_gazetteer(folder / "gazetteer.csv", streets),
+            **_lists(folder, main, matters, communities, areas, channels),
         )
     except KeyError as error:
         raise ProfileError(f"profile.toml: add the key {error.args[0]}") from None

@@ -42,7 +42,17 @@ _MINUTES: Final = Range("between 0 and 1440", lambda x: 0 <= x <= 1440)
 _KEYS: Final = frozenset(
     (
         *("id", "feed", "protocol", "name", "crs", "table", "max_body_bytes", "max_records", "auth", "messages_per_s"),
-        *("family", "burst", "assemble_minutes", "mapping_file", "mapping", "constants", "codes", "source"),
+        *(
+            "family",
+            "leader_call",
+            "burst",
+            "assemble_minutes",
+            "mapping_file",
+            "mapping",
+            "constants",
+            "codes",
+            "source",
+        ),
     )
 )
 
@@ -55,7 +65,7 @@ class Channel:
     None: no limit. assemble_minutes: messages of one person no farther apart make one report; 0: each is one.
     `mapping` (target field -> path or expression in the source's object), `constants` and `codes` (target field -> the
     source's word -> ours) bring a source's own objects into the canonical shape. `source`: where a pull feed is read from;
-    None: it is pushed.
+    None: it is pushed. leader_call: all that comes through it is put by a leader in person (领导坐班接听).
     """
 
     id: str
@@ -74,6 +84,7 @@ class Channel:
     constants: dict[str, str] = field(default_factory=dict)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     source: Source | None = None
+    leader_call: bool = False
 
 
 def assembled_feeds(channels: Iterable[Channel]) -> set[str]:
@@ -155,4 +166,12 @@ def _channel(path: Path, where: str, entry: dict[str, Any]) -> Channel:
         constants=constants,
         codes={target: dict(words) for target, words in mapping.get("codes", {}).items()},
         source=source,
+        leader_call=_flag(where, "leader_call", entry),
     )
+
+
+def _flag(where: str, name: str, entry: dict[str, Any]) -> bool:
+    value = entry.get(name, False)
+    if not isinstance(value, bool):
+        raise ProfileError(f"{where}: {name} must be true or false")
+    return value

@@ -19,7 +19,8 @@ from shapely.affinity import affine_transform
 from shapely.geometry import MultiPoint, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from profiles import Community, load_profile
+from profiles import Community, load_communities
+from profiles.files import read_toml
 from profiles.sample.draw import Draw
 
 COMMUNITY_M: Final = 1480
@@ -118,14 +119,15 @@ def _rounded(value: Any) -> Any:
 
 def make_areas(folder: Path) -> dict[str, Any]:
     """The FeatureCollection for a profile folder."""
-    profile = load_profile(folder)
-    communities = list(profile.communities.values())
-    plane = _Plane((profile.bbox[1] + profile.bbox[3]) / 2)
+    main = read_toml(folder / "profile.toml")
+    bbox, county_code = main["bbox"], main["county_code"]
+    communities = list(load_communities(folder / "places.csv").values())
+    plane = _Plane((bbox[1] + bbox[3]) / 2)
     points = [plane.metres(Point(c.lon, c.lat)) for c in communities]
     land = shapely.union_all([point.buffer(STREET_M, quad_segs=6) for point in points])
     sea = plane.metres(Polygon((*COAST, *FAR)))
     near = shapely.union_all([point.buffer(COMMUNITY_M, quad_segs=4) for point in points])
-    county = land.intersection(plane.metres(box(*profile.bbox))).difference(sea).union(near)
+    county = land.intersection(plane.metres(box(*bbox))).difference(sea).union(near)
     wide = dict(zip((c.code for c in communities), _cells(points, county), strict=True))
     own = {
         c.code: wide[c.code].intersection(point.buffer(COMMUNITY_M, quad_segs=4))
@@ -137,7 +139,7 @@ def make_areas(folder: Path) -> dict[str, Any]:
     features = [_feature("sea", "SEA-1", "近岸海域（虚构）", "", plane.degrees(sea.difference(county)))]
     for code, members in streets.items():
         outline = shapely.union_all([wide[c.code] for c in members])
-        features.append(_feature("street", code, members[0].street, profile.county_code, plane.degrees(outline)))
+        features.append(_feature("street", code, members[0].street, county_code, plane.degrees(outline)))
     for c in communities:
         features.append(_feature("community", c.code, c.name, c.street_code, plane.degrees(own[c.code])))
     for number, (first, end, total) in enumerate(EDITIONS):
@@ -180,7 +182,6 @@ def make_areas(folder: Path) -> dict[str, Any]:
 def main() -> None:
     """Writes the file named on the command line, for the profile it lies in; a feature a line."""
     path = Path(sys.argv[1])
-    path.unlink(missing_ok=True)
     areas = make_areas(path.parent)
     head = f'{{"type": "FeatureCollection", "name": "{areas["name"]}", "features": [\n'
     lines = ",\n".join(json.dumps(feature, ensure_ascii=False, separators=(",", ":")) for feature in areas["features"])

@@ -5,7 +5,11 @@ import tomllib
 from collections.abc import Callable, Iterator
 from math import inf
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
+
+T = TypeVar("T")
+#: An error names so many problems of a file; nobody reads more at once.
+_TOLD: Final = 50
 
 
 class ProfileError(ValueError):
@@ -27,8 +31,48 @@ ABOVE_0: Final = Range("above 0", lambda x: 0 < x < inf)
 COUNT: Final = Range("a whole number from 0 to 4294967295", lambda x: 0 <= x < 2**32 and x == int(x))
 
 
-def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """(line, values of the columns, trimmed) of a CSV file with a header row."""
+def read_rows(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """(line, values of the columns, trimmed) of a CSV file with a header row; empty for an optional column it lacks."""
+    for line, row in _lines(path, columns, optional):
+        if row is None:
+            raise ProfileError(f"{path.name}, line {line}: fewer values than columns")
+        yield line, row
+
+
+def gather(
+    path: Path,
+    columns: tuple[str, ...],
+    read: Callable[[int, dict[str, str]], T],
+    optional: tuple[str, ...] = (),
+) -> list[T]:
+    """`read` of each row; raises one ProfileError that tells the problems of all rows, a line of its text for each."""
+    found: list[T] = []
+    problems: list[str] = []
+    for line, row in _lines(path, columns, optional):
+        if row is None:
+            problems.append(f"{path.name}, line {line}: fewer values than columns")
+            continue
+        try:
+            found.append(read(line, row))
+        except ProfileError as error:
+            problems.append(str(error))
+    raise_all(problems)
+    return found
+
+
+def raise_all(problems: list[str]) -> None:
+    """One ProfileError for all of them; nothing where there are none."""
+    if problems:
+        more = [f"... and {len(problems) - _TOLD} more"] if len(problems) > _TOLD else []
+        raise ProfileError("\n".join(problems[:_TOLD] + more))
+
+
+def _lines(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, str] | None]]:
+    """As read_rows; None for a row that is too short."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -41,8 +85,9 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[
         raise ProfileError(f"{path.name}, line 1: add the column(s) {', '.join(missing)}")
     for row in reader:
         if any(row[name] is None for name in columns):
-            raise ProfileError(f"{path.name}, line {reader.line_num}: fewer values than columns")
-        yield reader.line_num, {name: row[name].strip() for name in columns}
+            yield reader.line_num, None
+        else:
+            yield reader.line_num, {name: (row.get(name) or "").strip() for name in (*columns, *optional)}
 
 
 def in_range(where: str, name: str, value: Any, allowed: Range) -> float:

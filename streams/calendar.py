@@ -1,7 +1,8 @@
 """Working time: when a limit of the responsibility list runs out. Times are milliseconds since 1970, UTC.
 
 A day is a working day by the profile's own calendar where that sets it, else by the Chinese public holidays with their
-make-up days (调休) where the library knows the State Council's notice for the year, else from Monday to Friday.
+make-up days (调休) where the library knows the State Council's notice for the year, else from Monday to Friday. A year that
+neither the library nor the profile knows is told by the metric zhishu_calendar_unknown_year: enter its days in calendar.csv.
 """
 
 import math
@@ -13,7 +14,9 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
+from monitoring.metrics import UNKNOWN_YEAR
 from profiles import LimitUnit, Profile, WorkTime
+from profiles.duties import parse_limit
 
 _HOUR_MS: Final = 3600 * 1000
 _ONE_DAY: Final = timedelta(days=1)
@@ -31,6 +34,8 @@ class WorkCalendar:
         self._public = holidays.country_holidays("CN")
         #: Years whose notice the library holds; for others it knows the festivals, but not the days made up for.
         self._covered = frozenset(self._public.special_public_holidays)
+        self._own_years = frozenset(day.year for day in overrides)
+        self._warned: set[int] = set()
         self._spans_of = lru_cache(maxsize=4096)(self._span_times)
         self._end_of_nth_day = lru_cache(maxsize=4096)(self._find_end_of_nth_day)
 
@@ -45,6 +50,9 @@ class WorkCalendar:
             return self._overrides[day]
         if day.year in self._covered:
             return bool(self._public.is_working_day(day))
+        if day.year not in self._own_years and day.year not in self._warned:
+            self._warned.add(day.year)
+            UNKNOWN_YEAR.labels(str(day.year)).set(1)
         return day.weekday() < _SATURDAY
 
     def due(self, start: int, limit: float, unit: LimitUnit) -> int:
@@ -60,6 +68,11 @@ class WorkCalendar:
         if unit == "work_day":
             return self._end_of_nth_day(self._local(start).date(), math.ceil(limit))
         return self._after_working_hours(start, round(limit * _HOUR_MS))
+
+    def after(self, start: int, term: str) -> int:
+        """Time at which a term such as `5 work_day` has run out."""
+        limit = parse_limit("term", "it", term)
+        return self.due(start, limit.amount, limit.unit)
 
     def _local(self, instant: int) -> datetime:
         return datetime.fromtimestamp(instant / 1000, self._zone)

@@ -37,6 +37,7 @@ _NO_PLACES: Final = tuple(_LEXICON["no_place_endings"])
 _BEFORE_NAMES: Final = frozenset(_LEXICON["before_names"])
 _HOMES: Final = tuple(_LEXICON["home_endings"])
 _COMMON_STARTS: Final = frozenset(_LEXICON["common_starts"])
+_FUNCTION_CHARACTERS: Final = frozenset(_LEXICON["function_characters"])
 _NO_NAMES: Final = frozenset(_LEXICON["no_names"])
 _BOILERPLATE: Final = frozenset(_LEXICON["boilerplate"])
 _TROUBLE_WORDS: Final[dict[str, list[str]]] = _LEXICON["troubles"]
@@ -112,6 +113,8 @@ def _read(text: str, weight: int, words: Counter[str], *, rare: bool) -> tuple[d
         tokens: list[str] = rjieba.cut(run, False)
         if rare:
             pairs |= dict.fromkeys(_rare_pairs(tokens))
+        for name in _coined(tokens):
+            names[name] = None
         pending: list[str] = []
         for at, token in enumerate(tokens):
             if not token.endswith(_ENDINGS):
@@ -158,6 +161,20 @@ def _rare_pairs(tokens: list[str]) -> Iterator[str]:
             continue
         if (_unknown(one) or _unknown(other)) and not (_DISTRICT.fullmatch(one) or _DISTRICT.fullmatch(other)):
             yield one + other
+
+
+def _coined(tokens: list[str]) -> Iterator[str]:
+    """Runs of three characters and more that the dictionary can only spell one by one: names without an ending (鑫某宝)."""
+    run = ""
+    for token in (*tokens, ""):
+        if (len(token) == 1 and token not in _FUNCTION_CHARACTERS and not token.isascii()) or (
+            token and len(token) > 1 and _unknown(token) and not token.isascii()
+        ):
+            run += token
+            continue
+        if 3 <= len(run) <= 8:
+            yield run
+        run = ""
 
 
 @lru_cache(65_536)

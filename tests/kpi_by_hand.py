@@ -347,7 +347,8 @@ def figures_by_hand(
         count("closed", True, bool(closed))
         due = case.source_due
         if due is None and row is not None:
-            due = due_by_hand(profile, case.reported, float(row["limit"]), row["unit"])
+            limit, unit = row["limits"].split("|")[-1].split(":")[-1].split()
+            due = due_by_hand(profile, case.reported, float(limit), unit)
         if due is not None:
             granted = [
                 s["extended_to"] for s in case.steps if s["step"] == "extend" and s["extended_to"] and s["at"] <= due

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from profiles import ANY, Profile, Responsibility
+from profiles import ANY, LEVELS, Profile, Responsibility
+from profiles.directory import Directory, Place
 from profiles.sample.draw import Draw, Weighted
 from profiles.sample.plan import DAY, HOUR, Planned
 
@@ -39,13 +40,7 @@ class Lives:
     def __init__(self, profile: Profile, draw: Draw) -> None:
         self._draw = draw
         self._rows = {(row.matter_kind, row.area, row.feed): row for row in profile.responsibilities}
-        self._units = {agency.code: agency.name_zh for agency in profile.agencies.values()}
-        self._local: dict[tuple[str, str], str] = {
-            (agency.level, street): agency.name_zh
-            for agency in profile.agencies.values()
-            for street in {c.street for c in profile.communities.values()}
-            if agency.level != "district" and agency.name_zh.startswith(street.removesuffix("街道"))
-        }
+        self._directory = Directory(profile.agencies, profile.areas, profile.routing.top_agency)
         self._levels = {
             level: Weighted(weights)
             for level, weights in {
@@ -58,10 +53,11 @@ class Lives:
 
     def row(self, report: Planned) -> Responsibility | None:
         """The row of the responsibility list that rules the report, the most specific first."""
-        street = report.community.street_code if report.community else report.street_code
-        for area, feed in ((street, report.feed), (street, ANY), (ANY, report.feed), (ANY, ANY)):
-            if found := self._rows.get((report.kind, area, feed)):
-                return found
+        place = self._place(report)
+        for area in (place.community, place.street, ANY):
+            for feed in (report.feed, ANY):
+                if area and (found := self._rows.get((report.kind, area, feed))):
+                    return found
         return None
 
     def given_due(self, report: Planned) -> int | None:
@@ -71,7 +67,7 @@ class Lives:
         if row is None or not self._draw.chance(share):
             return None
         hours = nominal_hours(row)
-        spare = {"work_hour": 48, "work_day": hours / 2 + 24}.get(row.unit, 0)
+        spare = {"work_hour": 48, "work_day": hours / 2 + 24}.get(row.limits[-1].unit, 0)
         return report.at + int((hours + spare) * HOUR)
 
     def steps(self, report: Planned) -> list[Step]:
@@ -107,7 +103,7 @@ class Lives:
         start, limit = report.at, int(hours * HOUR)
         long = hours >= 24
         # Natural hours at most up to the due time where nights, weekends and holidays count out of it.
-        slack = 14 * DAY if row and row.unit in ("work_hour", "work_day") else HOUR
+        slack = 14 * DAY if row and row.limits[-1].unit in ("work_hour", "work_day") else HOUR
         took = int(limit * draw.uniform(0.12, 0.92))
         extension: Step | None = None
         fate = draw.uniform(0, 100)
@@ -133,7 +129,7 @@ class Lives:
         if level != "grid" and not quiet and draw.chance(0.3):  # the grid tried first and handed it up
             first = next((step for step in steps if step.step == "sign"), None)
             if first:
-                first.level, first.unit = "grid", self._local.get(("grid", self._street(report)), unit)
+                first.level, first.unit = "grid", self._unit("@grid", report)
         if long and took:
             _into_office_hours(steps, start, draw)
         return steps
@@ -196,20 +192,27 @@ class Lives:
         satisfaction = ("satisfied", "basic", "dissatisfied", "unrated")[Weighted(weights).draw(draw)]
         return Step(at, "revisit", contacted=True, solved=solved, satisfaction=satisfaction)
 
-    def _street(self, report: Planned) -> str:
-        return report.community.street if report.community else report.street
+    def _place(self, report: Planned) -> Place:
+        community = report.community
+        return Place(community.street_code, community.code) if community else Place(report.street_code)
+
+    def _unit(self, word: str, report: Planned) -> str:
+        agency = self._directory.named(word, self._place(report))
+        return agency.name_zh if agency else "综合受理中心"
 
     def _handler(self, report: Planned, row: Responsibility | None) -> tuple[str, str]:
         """(level, unit) that handles the case in the end."""
         own = row.level if row else "district"
-        level = ("grid", "community", "street", "district")[self._levels[own].draw(self._draw)]
-        named = self._units[row.agency] if row else "综合受理中心"
-        return level, named if level == own else self._local.get((level, self._street(report)), named)
+        level = LEVELS[self._levels[own].draw(self._draw)]
+        if level in (own, "district"):
+            return level, self._unit(row.agency if row else "", report)
+        return level, self._unit(f"@{level}", report)
 
 
 def nominal_hours(row: Responsibility) -> float:
     """The row's limit as if every hour and day counted: a case closed within it is on time by any calendar."""
-    return row.limit * (24 if row.unit in ("work_day", "natural_day") else 1)
+    limit = row.limits[-1]
+    return limit.amount * (24 if limit.unit in ("work_day", "natural_day") else 1)
 
 
 def _into_office_hours(steps: list[Step], start: int, draw: Draw) -> None:

@@ -1,6 +1,7 @@
 """areas.geojson and gazetteer.csv: good ones are read whole, bad ones refused by feature or line."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -45,6 +46,10 @@ def test_a_profile_without_the_files_has_neither_areas_nor_names(tmp_path: Path)
     copy_of_demo(tmp_path)
     (tmp_path / "areas.geojson").unlink()
     (tmp_path / "gazetteer.csv").unlink()
+    for name in ("agencies.csv", "responsibility.csv"):  # without what belongs to professional grids
+        lines = (tmp_path / name).read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if ",P-" not in line and not re.search(r"@[^a-z]", line)]
+        (tmp_path / name).write_text("\n".join(kept), encoding="utf-8")
     profile = load_profile(tmp_path)
     assert (profile.areas, profile.gazetteer) == ((), ())
 

@@ -121,10 +121,10 @@ def test_a_tiny_year_gives_the_figures_counted_by_hand(tmp_path: Path) -> None:
         _step("4", "2025-05-12 15:00:00", "处置", "延期", extended_to="2025-05-30 17:30:00"),
         _step("4", "2025-05-12 16:00:00", "回访", "重办"),
         _step("4", "2025-05-12 17:00:00", "结案", "结案"),
-        # 5: no row of the list, so no due; never closed.
-        _order("5", "2025-05-12 09:00:00", "060601"),
+        # 5: no row of the list where nobody knows the place, so no due; never closed.
+        _order("5", "2025-05-12 09:00:00", "020301", admin_code=""),
         # 6: no row, but the source gave a due; never closed, due has passed.
-        _order("6", "2025-05-31 23:59:59", "060601", due_at="2025-06-03 17:30:00"),
+        _order("6", "2025-05-31 23:59:59", "020301", admin_code="", due_at="2025-06-03 17:30:00"),
         # 7: the day after.
         _order("7", "2025-06-01 00:00:00"),
     ]
