@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from profiles import Agency, Level, Profile
+from profiles import LEVELS, Agency, Level, Profile
 from profiles.flows import BundleClock, FlowCode
 from schemas.records import Progress
 from streams.routing import ManualReason, Route, Router
@@ -158,10 +158,12 @@ def bundled_due(cases: Iterable[tuple[int, int | None]], clock: BundleClock) -> 
 
 
 def _close(case: CaseState, at: int, *, final: bool) -> _Stepped:
-    if case.closed_at is not None:
+    closed, effects = case, []
+    if case.closed_at is None:
+        closed = replace(case, closed_at=at)
+        effects.append(Effect("closed", "step", at))
+    elif case.finished_at is not None or not final:
         return case, ()
-    closed = replace(case, closed_at=at)
-    effects = [Effect("closed", "step", at)]
     # In some flows the rating comes first (回访 before 办结); then closing finishes.
     if final or case.rated_at is not None:
         closed = replace(closed, finished_at=at)
@@ -210,10 +212,12 @@ def _give_back(case: CaseState, progress: Progress, router: Router, profile: Pro
     at = progress["occurred_at"]
     if case.closed_at is not None:
         return case, (Effect("void", "closed_case", at),)
+    if case.agency is None:
+        return case, ()
     if case.level in _LOW and any(WHISTLE in text for text in (progress["note"] or "", *progress["extra"].values())):
         called = (profile.agencies.get(code) for code in case.co_agencies)
         department = next((a for a in called if a is not None and a.level not in _LOW), None)
-        department = department or router.directory.above(case.agency or "")
+        department = department or router.directory.above(case.agency)
         if department is not None:
             return _hand_over(case, department, "escalated", "whistle", at, router, profile)
     since = case.started_at if case.dispatched_at is None else case.dispatched_at
@@ -222,7 +226,7 @@ def _give_back(case: CaseState, progress: Progress, router: Router, profile: Pro
     back = replace(case, returns=case.returns + 1)
     if profile.cases.return_clock == "restart":
         back = _restarted(back, at, router)
-    above = router.directory.above(case.agency or "")
+    above = router.directory.above(case.agency)
     if above is None:
         back = replace(back, waits="top_level")
         return back, (Effect("returned", "top_level", at, due_at=_new_due(case, back), manual_reason="top_level"),)
@@ -255,14 +259,20 @@ def _hand_over(
     profile: Profile,
     due_at: int | None = None,
 ) -> _Stepped:
-    """The case goes to `target`, unless it was there just before, or went round too often: then it goes up and waits."""
+    """The case goes to `target`, unless it was there just before, or went round too often: then it goes up and waits.
+
+    Going up level by level is no round: only changes that somebody made sideways or downwards are counted.
+    """
     to_and_fro = len(case.path) >= 2 and case.path[-2] == target.code
-    if not to_and_fro and case.moves + 1 < profile.cases.reassignments:
+    moves = case.moves + (kind == "reassigned")
+    if not to_and_fro and moves < profile.cases.reassignments:
         path = (*case.path, target.code)[-_PATH:]
-        gone = replace(case, path=path, level=target.level, moves=case.moves + 1, waits=None)
+        gone = replace(case, path=path, level=target.level, moves=moves, dispatched_at=at, waits=None)
         return gone, (_moved(kind, reason, at, target, target.level, due_at),)
-    above = router.directory.above(case.agency or "") or target
-    stopped = replace(case, path=(above.code,), level=above.level, moves=0, waits="ping_pong")
+    current = profile.agencies.get(case.agency or "", target)
+    upper = max(target, current, key=lambda agency: LEVELS.index(agency.level))
+    above = router.directory.above(upper.code) or upper
+    stopped = replace(case, path=(above.code,), level=above.level, moves=0, dispatched_at=at, waits="ping_pong")
     told = _moved("escalated", "ping_pong", at, above, above.level, due_at)
     return stopped, (told._replace(manual_reason="ping_pong", alert="ping_pong"),)
 
