@@ -42,7 +42,6 @@ def with_key(folder: Path, key: str, value: str) -> Path:
     [
         ("matters.csv", "radius_m"),
         ("matters.csv", "window_hours"),
-        ("responsibility.csv", "limit"),
         ("places.csv", "lon"),
         ("places.csv", "lat"),
         ("places.csv", "population"),
@@ -63,8 +62,6 @@ def test_a_number_that_is_none_or_endless_is_refused_by_file_line_and_column(
         ("matters.csv", "radius_m", "500", "500.1"),
         ("matters.csv", "radius_m", "0.1", "0"),
         ("matters.csv", "window_hours", "0.5", "0"),
-        ("responsibility.csv", "limit", "10000", "10001"),
-        ("responsibility.csv", "limit", "0.5", "-1"),
         ("places.csv", "lon", "180", "181"),
         ("places.csv", "lat", "-90", "-91"),
         ("places.csv", "population", "0", "-1"),

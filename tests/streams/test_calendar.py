@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from profiles import LimitUnit
 from streams.calendar import WorkCalendar
@@ -104,3 +105,49 @@ def test_working_minutes_counted_one_by_one_give_the_same_due_time(start: int, q
 def test_a_later_start_is_never_due_earlier(one: int, other: int, limit: int, unit: LimitUnit) -> None:
     first, second = sorted((one, other))
     assert first < CALENDAR.due(first, limit, unit) <= CALENDAR.due(second, limit, unit)
+
+
+@pytest.mark.parametrize(
+    ("start", "ends"),
+    [  # start + 1, 2, 5 and 15 working days
+        ("2025-09-26", ("2025-09-28", "2025-09-29", "2025-10-10", "2025-10-23")),
+        ("2025-09-30", ("2025-10-09", "2025-10-10", "2025-10-14", "2025-10-28")),
+        ("2026-02-13", ("2026-02-14", "2026-02-24", "2026-02-27", "2026-03-12")),
+        ("2026-04-30", ("2026-05-06", "2026-05-07", "2026-05-11", "2026-05-25")),
+        ("2026-09-24", ("2026-09-28", "2026-09-29", "2026-10-09", "2026-10-22")),
+    ],
+)
+def test_the_notices_of_two_years_give_the_days_counted_by_hand(start: str, ends: tuple[str, ...]) -> None:
+    for days, end in zip((1, 2, 5, 15), ends, strict=True):
+        assert local(BARE.due(at(f"{start} 10:00"), days, "work_day")) == f"{end} 17:30"
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "end"),
+    [
+        ("2025-10-10 16:30", 3, "2025-10-11 10:30"),  # into the Saturday that is made up
+        ("2025-10-11 11:00", 4, "2025-10-11 16:30"),  # within it, across lunch
+        ("2025-10-11 17:00", 8, "2025-10-13 17:30"),  # out of it, over the Sunday
+        ("2026-02-14 11:30", 7.5, "2026-02-24 11:30"),  # out of a made-up Saturday, over the Spring Festival
+    ],
+)
+def test_working_hours_run_on_a_saturday_that_is_made_up(start: str, hours: float, end: str) -> None:
+    assert local(BARE.due(at(start), hours, "work_hour")) == end
+
+
+def test_a_term_in_words_ends_as_its_number_and_unit_do() -> None:
+    start = at("2025-09-26 10:00")
+    assert CALENDAR.after(start, "5 work_day") == CALENDAR.due(start, 5, "work_day")
+    assert CALENDAR.after(start, "0.5 urgent_hour") == start + 30 * 60 * 1000
+
+
+def test_a_year_that_nobody_knows_is_told_by_a_metric_until_the_profile_has_its_days() -> None:
+    def told(year: str) -> float | None:
+        return REGISTRY.get_sample_value("zhishu_calendar_unknown_year", {"year": year})
+
+    assert told("2041") is told("2042") is None
+    BARE.due(at("2041-03-04 10:00"), 1, "work_day")
+    assert told("2041") == 1.0
+    own = WorkCalendar({date(2042, 1, 1): False}, PROFILE.work_time, PROFILE.timezone)
+    own.due(at("2042-03-04 10:00"), 1, "work_day")
+    assert told("2042") is None
