@@ -29,12 +29,14 @@ class Territory:
                 span = (area.valid_from or date.min, area.valid_to or date.max, area.parent)
                 self._grids.setdefault(area.code, []).append(span)
 
-    def place(self, street: str, community: str, grid: str, professional: Sequence[str], day: date) -> Place:
-        """The place with what the narrower codes tell of the wider ones; what is told already stands."""
-        if not community and grid:
-            spans = self._grids.get(grid, ())
-            community = next((parent for first, end, parent in spans if first <= day < end), "")
-        return Place(street or self._streets.get(community, ""), community, grid, professional)
+    def community_of(self, grid: str, day: date) -> str:
+        """Code of the community in which the grid lay on that day; empty where nobody knows."""
+        spans = self._grids.get(grid, ())
+        return next((parent for first, end, parent in spans if first <= day < end), "")
+
+    def street_of(self, community: str) -> str:
+        """Code of a community's street; empty where nobody knows."""
+        return self._streets.get(community, "")
 
 
 class Directory:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from monitoring.metrics import LISTS_RELOADED
-from profiles import ROUTING_FILES, Profile, ProfileError, with_lists
+from profiles import LIST_FILES, ROUTING_FILES, Profile, ProfileError, with_lists
 from profiles.duties import content_hash
 
 _log: Final = logging.getLogger(__name__)
@@ -20,10 +20,12 @@ class ListWatch:
     """Watches a profile's ROUTING_FILES. A look costs a few stat calls while nothing changes."""
 
     def __init__(self, profile: Profile) -> None:
-        """`profile`: as it was just loaded."""
+        """`profile`: as it was loaded."""
         self._paths = [profile.folder / name for name in ROUTING_FILES]
         self._stat = self._look()
         self._hash = content_hash(*self._paths)
+        if content_hash(*(profile.folder / name for name in LIST_FILES)) != profile.list_hash:
+            self._stat, self._hash = (), ""  # changed since it was loaded: the first look takes it
 
     def reloaded(self, profile: Profile) -> Profile | None:
         """The profile with its lists read again, if their content changed; None otherwise, and where it is wrong.

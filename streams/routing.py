@@ -3,6 +3,7 @@
 Pure: the same profile, report and kind give the same route. docs/decisions/0022-routing.md.
 """
 
+import re
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -22,6 +23,8 @@ PriorityReason = Literal["urgent", "critical", "leader_call", "mass_appeal", "em
 #: Characters of the content in which words of danger are looked for.
 DANGER_READ: Final = 1500
 _TOP: Final[frozenset[PriorityReason]] = frozenset(("critical", "emergency"))
+#: In the order in which they are told; mass_appeal is found out later.
+_REASONS: Final[tuple[PriorityReason, ...]] = ("emergency", "critical", "urgent", "leader_call")
 _YES: Final = frozenset(("true", "1", "yes", "是"))
 #: Appeals in which nobody is in danger, whatever their words, and those that are no dispute, whatever their kind.
 _CALM: Final = frozenset(("praise", "suggestion"))
@@ -84,6 +87,8 @@ class Router:
         self._danger = DangerWords(profile.emergencies)
         self._version = f"{profile.list_version}+{profile.list_hash}" if profile.list_hash else profile.list_version
         self._leaders = frozenset(channel.id for channel in profile.channels.values() if channel.leader_call)
+        words = profile.routing.leader_words
+        self._leader_words = re.compile("|".join(map(re.escape, words))) if words else None
         self.directory = Directory(profile.agencies, profile.areas, profile.routing.top_agency)
         self.calendar = WorkCalendar.of(profile)
 
@@ -135,12 +140,15 @@ class Router:
 
     def place(self, report: Report) -> Place:
         """Codes of the areas that hold the report, as they were on its day."""
-        day = datetime.fromtimestamp(report["reported_at"] / 1000, self._zone).date()
         street = report["street_code"] or ""
         if report["location_method"] == "sea":
             street = street or report["extra"].get("home_port_street", "") or self._profile.routing.home_port_street
         community, grid = report["community_code"] or "", report["grid_code"] or ""
-        return self._territory.place(street, community, grid, report["professional_grids"], day)
+        if grid and not community:
+            day = datetime.fromtimestamp(report["reported_at"] / 1000, self._zone).date()
+            community = self._territory.community_of(grid, day)
+        street = street or self._territory.street_of(community)
+        return Place(street, community, grid, report["professional_grids"])
 
     def _agency(self, unit: str, place: Place, at_sea: bool) -> Agency | None:
         if at_sea and unit.startswith("@") and not place.street:
@@ -202,14 +210,9 @@ class Router:
         rules, via = self._profile.routing, report["via"] or ""
         leader = (
             report["channel"] in self._leaders
-            or report["extra"].get("leader_call", "").casefold() in _YES
-            or any(word in via for word in rules.leader_words)
+            or ("leader_call" in report["extra"] and report["extra"]["leader_call"].casefold() in _YES)
+            or (self._leader_words is not None and self._leader_words.search(via) is not None)
         )
         urgent = report["urgency"] == "urgent" or (kind is not None and kind.kind in rules.urgent_kinds)
-        reasons: list[tuple[PriorityReason, bool]] = [
-            ("emergency", emergency is not None),
-            ("critical", report["urgency"] == "critical"),
-            ("urgent", urgent),
-            ("leader_call", leader),
-        ]
-        return tuple(reason for reason, holds in reasons if holds)
+        holds = (emergency is not None, report["urgency"] == "critical", urgent, leader)
+        return tuple(reason for reason, is_so in zip(_REASONS, holds, strict=True) if is_so) if any(holds) else ()

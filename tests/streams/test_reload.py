@@ -94,3 +94,12 @@ def test_limits_of_cases_are_read_again_too(profile: Profile) -> None:
     assert new is not None
     assert new.cases.return_within == "1 work_day"
     assert new.communities is profile.communities
+
+
+def test_a_change_between_loading_and_watching_is_not_missed(profile: Profile) -> None:
+    change(profile.folder / "responsibility.csv", "5 work_day", "6 work_day")
+    watch = ListWatch(profile)
+    new = watch.reloaded(profile)
+    assert new is not None
+    assert new.list_hash != profile.list_hash
+    assert watch.reloaded(new) is None
