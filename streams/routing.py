@@ -20,8 +20,9 @@ KindBy = Literal["source", "keywords", "model"]
 Priority = Literal["normal", "high", "top"]
 PriorityReason = Literal["urgent", "critical", "leader_call", "mass_appeal", "emergency"]
 
-#: Characters of the content in which words of danger are looked for.
-DANGER_READ: Final = 1500
+#: Danger is told first, a threat last: what stands between in a long letter is history.
+DANGER_HEAD: Final = 300
+DANGER_END: Final = 150
 _TOP: Final[frozenset[PriorityReason]] = frozenset(("critical", "emergency"))
 #: In the order in which they are told; mass_appeal is found out later.
 _REASONS: Final[tuple[PriorityReason, ...]] = ("emergency", "critical", "urgent", "leader_call")
@@ -202,7 +203,10 @@ class Router:
     def _emergency(self, report: Report) -> EmergencyNumber | None:
         if report["appeal_type"] in _CALM:
             return None
-        return self._danger.number(f"{report['title']}。{report['content'][:DANGER_READ]}")
+        content = report["content"]
+        if len(content) > DANGER_HEAD + DANGER_END:
+            content = f"{content[:DANGER_HEAD]}。{content[-DANGER_END:]}"
+        return self._danger.number(f"{report['title']}。{content}")
 
     def _priority_reasons(
         self, report: Report, kind: RoutedKind | None, emergency: EmergencyNumber | None

@@ -286,3 +286,12 @@ def test_a_report_of_praise_is_never_an_emergency() -> None:
     assert router.route(report(appeal_type="praise", **text)).emergency is None
     called = router.route(report(appeal_type="help", **text))
     assert (called.emergency, called.priority, called.priority_reasons) == ("119", "top", ("emergency",))
+
+
+def test_a_long_letter_is_read_at_its_head_and_its_end() -> None:
+    router, filler = Router(PROFILE), "路灯坏了没有人修，" * 60
+    told = [
+        router.route(report(title="", content=content)).emergency
+        for content in (f"楼上着火了。{filler}", f"{filler}再不处理我就跳楼。", f"{filler}楼上着火了。{filler}")
+    ]
+    assert told == ["119", "110", None]
