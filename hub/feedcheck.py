@@ -54,6 +54,7 @@ _MOST_PROBLEMS: Final = 20
 #: First spellings of the coordinates, which a refused place is about.
 _POINT: Final = frozenset(("lon", "lng", "long", "lat", "经度", "纬度"))
 _SHOWN: Final = 40
+_NAMELESS: Final = "a column that the channel does not know"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _items(path: Path, content_type: str, connector: Connector, ctx: Context) ->
     suffix = path.suffix.lower()
     source = ctx.channel.source
     if not content_type and (suffix in _SHEETS or (suffix == ".csv" and isinstance(source, FilesSource))):
-        yield from _rows(path, source)
+        yield from _rows(path, ctx.channel)
         return
     media = content_type or _TYPES.get(suffix, "")
     if not media:
@@ -183,9 +184,9 @@ def _by_line(body: bytes, media: str, connector: Connector, ctx: Context) -> Ite
                 yield f"line {number}", Broken(line, refusal)
 
 
-def _rows(path: Path, source: object) -> Iterator[tuple[str, Message | Broken]]:
+def _rows(path: Path, channel: Channel) -> Iterator[tuple[str, Message | Broken]]:
     """Rows of a spreadsheet, as the reader of dropped files reads them."""
-    options = TableOptions()
+    options, source = TableOptions(), channel.source
     if isinstance(source, FilesSource):
         names = TableOptions.__dataclass_fields__
         options = TableOptions(**{name: getattr(source, name) for name in names})
@@ -195,7 +196,24 @@ def _rows(path: Path, source: object) -> Iterator[tuple[str, Message | Broken]]:
         if "fields" in row:
             where = f"{row['sheet']} row {row['line']}".strip()
             message = Message(row["fields"], b"")
-            yield where, Broken(b"", Refusal("bad_field", row["problem"])) if row["problem"] else message
+            problem = _without_values(row["problem"], channel)
+            yield where, Broken(b"", Refusal("bad_field", problem)) if problem else message
+
+
+def _without_values(problem: str, channel: Channel) -> str:
+    """A row's problem without the columns that the channel does not know: where the header is missing they are values."""
+    names, mark, what = problem.partition(": stands as ")
+    if not mark:
+        return problem
+    _, kinds = _SHAPES.get(channel.protocol, ("", {}))
+    known = {name for shape in kinds.values() for name in shape.spellings}
+    told = {
+        name
+        if name.rpartition("/")[2] in known or any(name in path for path in channel.mapping.values())
+        else _NAMELESS
+        for name in names.split(", ")
+    }
+    return f"{', '.join(sorted(told))}{mark}{what}"
 
 
 def _checked(where: str, item: Message | Broken, connector: Connector, ctx: Context) -> Checked:

@@ -136,6 +136,7 @@ class DeadLetter(TypedDict):
     original: bytes
     sealed_key_id: str | None
     replay_count: int
+    tail: str | None
 
 
 AnyRecord = dict[str, Any]

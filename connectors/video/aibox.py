@@ -1,6 +1,7 @@
 """Callbacks of AI boxes and alarm platforms: flat JSON under many names. docs/feeds/aibox.md describes it."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -44,7 +45,8 @@ _WHOLE: Final = 10**9
 def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
     """An object, an array, or NDJSON; each may wrap a list of events, which are a batch."""
     parsed = parse_json(body, content_type, ctx)
-    events = [event for item in parsed.items for event in _events(item)]
+    found = (event for item in parsed.items for event in _events(item))
+    events = list(islice(found, ctx.channel.max_records + 1))  # counted before more of them are made
     if len(events) > ctx.channel.max_records:
         raise Refusal("too_many_records", f"more than {ctx.channel.max_records} events; send smaller batches")
     return Parsed(events, single=parsed.single and len(events) == 1)

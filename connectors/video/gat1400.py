@@ -7,6 +7,7 @@ named here are kept, in the sealed original too.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -70,7 +71,7 @@ def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
     Of a body that can't be taken nothing is kept: it may be faces.
     """
     try:
-        found = _objects(body, content_type)
+        found = _objects(body, content_type, ctx.channel.max_records + 1)
         if len(found) > ctx.channel.max_records:
             raise Refusal("too_many_records", f"more than {ctx.channel.max_records} objects; send smaller bodies")
     except Refusal as refusal:
@@ -86,8 +87,11 @@ def _message(kind: str, item: dict[str, Any]) -> Message | Broken:
     return Broken(b"", Refusal("unsupported_type", "an object of the body is of no kind that is known here"))
 
 
-def _objects(body: bytes, content_type: str) -> list[Found]:
-    """The objects of a body in order, each with its kind, as in Face of FaceListObject; ("", {}) for an empty body."""
+def _objects(body: bytes, content_type: str, most: int) -> list[Found]:
+    """The first `most` objects of a body in order, each with its kind, as in Face of FaceListObject.
+
+    ("", {}) stands for an empty body.
+    """
     media, charset = media_type(content_type)
     if media not in _TYPES:
         raise Refusal("unsupported_type", f"send Content-Type {_JSON} or application/json")
@@ -99,7 +103,7 @@ def _objects(body: bytes, content_type: str) -> list[Found]:
         raise Refusal("bad_json", f"not valid JSON at line {error.lineno}, column {error.colno}") from None
     if not isinstance(told, dict):
         raise Refusal("bad_json", "the body must be a JSON object")
-    found = [item for name, value in told.items() for item in _listed(name, value)]
+    found = list(islice((item for name, value in told.items() for item in _listed(name, value)), most))
     if not found:
         raise Refusal("missing_field", "the body holds no ...Object of GA/T 1400")
     return found
@@ -179,7 +183,7 @@ def answer(body: bytes, content_type: str, outcomes: Sequence[Outcome], ctx: Con
         told = {"VIIDServerID": server, "TimeMode": "1", "LocalTime": now, "TimeZone": ctx.zone.key}
         return _reply({"SystemTimeObject": told})
     try:
-        found = _objects(body, content_type)
+        found = _objects(body, content_type, ctx.channel.max_records)
     except Refusal:
         found = []
     entries = []

@@ -60,6 +60,10 @@ def _looks_like(beginnings: bytes, body: bytes) -> bool:
     return body[:64].removeprefix(codecs.BOM_UTF8).lstrip()[:1] in [bytes((one,)) for one in beginnings]
 
 
+#: What a part holds that is an alert, though it does not begin like one.
+_PIECE: Final = re.compile(rb"EventNotificationAlert|eventType|eventState")
+
+
 def _tolerant(body: bytes, content_type: str) -> Element:
     try:
         root = parse_xml(body, content_type)
@@ -119,14 +123,18 @@ def _multipart(parts: Iterable[Part], ctx: Context) -> Parsed:
     for part in parts:
         media, _ = media_type(part.content_type)
         # Devices label an alert as they like: only what is a picture by name is not looked at.
-        if media in XML_TYPES or media == _JSON or (not media.startswith(_MEDIA) and _looks_like(b"<{", part.body)):
+        if media in XML_TYPES or media == _JSON or (not media.startswith(_MEDIA) and _looks_like(b"<{[", part.body)):
             try:
                 labelled = media in XML_TYPES or media == _JSON or _looks_like(b"<", part.body)
                 items += _read(part.body, part.content_type if labelled else "", ctx)[0]
             except Refusal as refusal:
                 items.append(Broken(part.body, refusal))
             pictures += [[] for _ in range(len(items) - len(pictures) + 1)]
-        elif media not in ("", "text/plain", "text/html"):
+        elif media in ("", "text/plain", "text/html"):
+            if _PIECE.search(part.body):
+                items.append(Broken(part.body, Refusal("bad_xml", "a part of the body is a piece of an alert")))
+                pictures.append([])
+        else:
             # Its file name may hold a plate, and is not told.
             pictures[-1].append(f"{media} {len(part.body)} bytes")
     if not items and not pictures[0]:

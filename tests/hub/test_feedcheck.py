@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,21 @@ def test_rows_of_csv_and_of_a_workbook_are_named_by_their_line(
     assert [(message.where, message.status) for message in result.messages] == [
         ("row 3", "ok"), ("row 4", "refused"),
     ]  # fmt: skip
+
+
+def test_without_a_header_the_values_that_stand_in_its_place_are_not_repeated(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["甄样本", "来电号码", "投诉", "噪声"], [1234567890123456789, 1234567890123456789, "投诉", "噪声"]):
+        sheet.append(row)
+    path = tmp_path / "day.xlsx"
+    book.save(path)
+    (message,) = look(path).messages
+    (problem,) = message.problems
+    assert "甄样本" not in json.dumps(asdict(message), ensure_ascii=False)
+    assert "来电号码" in problem.what
+    assert "a column that the channel does not know" in problem.what
 
 
 def test_a_file_that_can_t_be_read_as_a_whole_says_why(write: Callable[[str, bytes], Path]) -> None:
