@@ -5,7 +5,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.types import datetime as psycopg_datetime
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
@@ -32,6 +34,30 @@ _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+p
 _GRACE_S: Final = 90.0
 
 
+def _tolerant(connection: Any, _record: object) -> None:
+    """Times that Python has none for (infinity, the year 12025, before Christ) come as the text they are, and fail no page."""
+    for name, kind in _TIMES.items():
+        connection.adapters.register_loader(name, kind)
+
+
+def _as_text(loader: type[Any]) -> type[Any]:
+    class Tolerant(loader):  # type: ignore[misc]
+        def load(self, data: Any) -> Any:
+            try:
+                return super().load(data)
+            except psycopg.DataError:
+                return bytes(data).decode()
+
+    return Tolerant
+
+
+_TIMES: Final = {
+    "date": _as_text(psycopg_datetime.DateLoader),
+    "timestamp": _as_text(psycopg_datetime.TimestampLoader),
+    "timestamptz": _as_text(psycopg_datetime.TimestamptzLoader),
+}
+
+
 class Database:
     """One database behind a DSN (SQLAlchemy's URL). Each question has a connection and a transaction of its own: polling is
     rare, and nothing is held while Kafka is waited for. Raises ValueError for a DSN that can't be used, without telling it.
@@ -51,6 +77,8 @@ class Database:
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
             name = url.drivername
             raise ValueError(f"no driver for {name} ({type(error).__name__}); install it beside the hub") from None
+        if url.get_driver_name() == "psycopg":
+            sa.event.listen(self._engine, "connect", _tolerant)
         limit = {"ms": int(timeout_s * 1000), "s": timeout_s}
         self._session = [text.format(**limit) for text in _SESSION.get(url.get_backend_name(), ())]
 

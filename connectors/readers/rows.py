@@ -81,7 +81,7 @@ class Clock:
         self.text = bool(pattern) and self.per_second is None
 
     def moment(self, value: Any) -> Any:
-        """The value as something that has an order; None for text that does not fit the pattern."""
+        """The value as something that has an order; None for a text that does not fit the pattern, or that is no time at all."""
         if self.per_second:
             return int(value)
         if self.text:
@@ -89,7 +89,7 @@ class Clock:
                 return datetime.strptime(str(value).strip(), self._pattern)  # noqa: DTZ007 - the column's own time
             except ValueError:
                 return None
-        return value
+        return None if isinstance(value, str) else value
 
     def now(self, like: Any) -> Any:
         """The present as a moment of the same kind as `like`."""

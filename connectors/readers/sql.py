@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from connectors.bodies import Broken, Message
+from connectors.errors import Refusal
 from connectors.readers.cursor import Cursor
 from connectors.readers.database import Database
 from connectors.readers.loop import Batch, SourceError
@@ -22,6 +23,8 @@ from profiles.sources import SqlSource
 
 #: Rows to be read again that are remembered; those before them come again as replays.
 _REMEMBERED: Final = 50_000
+#: Entry of the cursor: which rows without a key were told.
+_KEYLESS: Final = "keyless"
 Row = Mapping[str, Any]
 
 
@@ -64,10 +67,10 @@ class _Lane:
         found = []
         for row in rows:
             message = to_message(row, zone)
+            mark = hashlib.sha256(message.raw).hexdigest()[:16]
+            moment = self.clock.moment(row[self._source.clock]) if self.clock else None
             key = str(json_value(row[self._source.key]))
             self._whole = isinstance(row[self._source.key], int | Decimal)
-            moment = self.clock.moment(row[self._source.clock]) if self.clock else None
-            mark = hashlib.sha256(message.raw).hexdigest()[:16]
             known = self._seen.pop(key, None)
             self._seen[key] = (moment, mark)
             if known is None or known[1] != mark:
@@ -114,7 +117,26 @@ class SqlOrigin:
         for lane in lanes.values():
             async for rows in self._pages(lane):
                 if items := lane.fresh(rows, self._zone):
-                    yield Batch(items=items, cursor={name: one.stored() for name, one in lanes.items()})
+                    stored = {name: one.stored() for name, one in lanes.items()}
+                    yield Batch(items=items, cursor={**stored, _KEYLESS: cursor.get(_KEYLESS)})
+        stored = {name: one.stored() for name, one in lanes.items()}
+        if batch := await self._keyless(cursor.get(_KEYLESS), stored):
+            yield batch
+
+    async def _keyless(self, known: Any, stored: dict[str, Any]) -> Batch | None:
+        """The rows whose key is null, which no order has a place for: told once, by what they hold."""
+        rows, key, _ = self._database.relation(self._source)
+        found: sa.Select[Any] = (
+            sa.select(sa.literal_column("*")).select_from(rows).where(key.is_(None)).limit(self._source.batch)
+        )
+        marked = {
+            hashlib.sha256(raw := to_message(row, self._zone).raw).hexdigest()[:16]: raw
+            for row in await self._rows(found)
+        }
+        refusal = Refusal("missing_field", f"{self._source.key}: is null; the source's key must be given in every row")
+        told = set(known) if isinstance(known, list) else set()
+        items: list[Message | Broken] = [Broken(raw, refusal) for mark, raw in marked.items() if mark not in told]
+        return Batch(items=items, cursor={**stored, _KEYLESS: sorted(marked)}) if items else None
 
     async def _pages(self, lane: _Lane) -> AsyncGenerator[Sequence[Row], None]:
         start, source = lane.start(), self._source
@@ -123,6 +145,8 @@ class SqlOrigin:
             # All that was read last is gone: the table was emptied, and its numbers may begin anew.
             rows = await self._rows(self._question(lane, None))
         while rows:
+            if not lane.clock:
+                self._check_keys(rows)
             yield rows
             if len(rows) < source.batch:
                 return
@@ -131,13 +155,21 @@ class SqlOrigin:
             if rows and all(rows[-1].get(name) == last.get(name) for name in (source.key, source.clock)):
                 raise SourceError("clock and key do not part the rows; cast the clock to microseconds in a query")
 
+    def _check_keys(self, rows: Sequence[Row]) -> None:
+        """Raises SourceError for keys by whose order rows would be passed over: text that counts, and keys that come twice."""
+        keys = [row[self._source.key] for row in rows]
+        if any(isinstance(key, str) for key in keys) and len({len(key) for key in keys if key.isdigit()}) > 1:
+            raise SourceError(
+                f"the column {self._source.key} counts in text, where 10 comes before 9; cast it in a query"
+            )
+        if len(set(keys)) < len(keys):
+            raise SourceError(f"the column {self._source.key} has a value twice; choose a key that never has")
+
     async def _rows(self, question: sa.Select[Any]) -> Sequence[Row]:
         rows = await self._database.rows(question)
         for name in (self._source.key, self._source.clock or self._source.key):
             if rows and name not in rows[0]:
                 raise SourceError(f"the rows have no column {name}; correct the source's key and clock")
-        if any(row[self._source.key] is None for row in rows):
-            raise SourceError(f"the column {self._source.key} is null in some rows; choose a key that never is")
         return rows
 
     def _question(self, lane: _Lane, start: Any, after: Row | None = None) -> sa.Select[Any]:
@@ -145,6 +177,7 @@ class SqlOrigin:
         source = self._source
         rows, key, clock = self._database.relation(source)
         chosen: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(rows).limit(source.batch)
+        chosen = chosen.where(key.is_not(None))
         blank = clock.is_(None)
         if self._clock and self._clock.text:
             blank = sa.or_(blank, clock == "")

@@ -106,6 +106,39 @@ def test_unfinished_and_foreign_files_are_never_taken(one: Reader, kept: Kept, t
     assert kept.ids() == ["N1"]
 
 
+@pytest.mark.parametrize("how", ["replaced", "appended"])
+def test_a_file_that_is_written_to_while_it_is_read_is_read_again_and_loses_no_row(
+    one: Reader, kept: Kept, tmp_path: Path, how: str
+) -> None:
+    path = drop(tmp_path, "a.csv", HEADER, *([f"N{number}", *GOOD[1:]] for number in range(5)))
+    done = tmp_path / "drops" / "done"
+
+    async def write(_: object) -> None:
+        kept.before = None
+        rows = [[f"N{number}", *GOOD[1:]] for number in range(5, 9)]
+        if how == "appended":
+            with path.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(rows)
+        else:
+            other = drop(tmp_path, "b.tmp.csv", HEADER, *rows)
+            other.replace(path)
+
+    looks(one, 1)
+    kept.before = write
+    looks(one, 1)
+    assert list(done.iterdir()) == []
+    assert path.exists()
+    looks(one, 2)
+    assert set(kept.ids()) == {f"N{number}" for number in range(9)}
+    assert sorted(found.name for found in done.iterdir()) == ["a.csv", "a.csv.outcome.csv"]
+
+
+def test_a_file_name_of_eighty_characters_is_read(one: Reader, kept: Kept, tmp_path: Path) -> None:
+    drop(tmp_path, "工" * 80 + ".csv", HEADER, GOOD)
+    looks(one, 2)
+    assert kept.ids() == ["N1"]
+
+
 def test_links_and_folders_are_not_followed(one: Reader, kept: Kept, tmp_path: Path) -> None:
     outside = tmp_path / "outside.csv"
     outside.write_text("number,made_at,text\nN1,2025-09-12,甲\n", encoding="utf-8")

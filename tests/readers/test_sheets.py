@@ -76,11 +76,37 @@ def test_a_csv_may_part_its_cells_by_comma_tab_or_semicolon(tmp_path: Path, deli
     assert read(text_file(tmp_path, text))[0]["编号"] == "1"
 
 
-def test_a_csv_with_an_open_quote_gives_its_good_rows_and_then_says_so(tmp_path: Path) -> None:
-    good = "".join(f"{number},好\n" for number in range(40))
-    found = list(messages(text_file(tmp_path, f'编号,内容\n{good}41,"没有结束\n'), TableOptions()))
-    assert [one["fields"]["编号"] for one in found if "fields" in one] == [str(number) for number in range(40)]
-    assert "check its quotes" in found[-1]["error"]
+@pytest.mark.parametrize("bad", ['7,"没有结束', '7,"坏"了', '"7,坏\n', '7,"' + "长" * 1_100_000])
+def test_a_row_of_a_csv_that_can_not_be_read_costs_itself_alone_wherever_it_stands(tmp_path: Path, bad: str) -> None:
+    good = [f'{number},"两\n行 {number}"' for number in range(10, 30)]
+    for place in (0, 11, 20):
+        lines = [*good[:place], bad, *good[place:]]
+        found = list(messages(text_file(tmp_path, "\n".join(["编号,内容", *lines]) + "\n"), TableOptions()))
+        rows = [one for one in found if "fields" in one]
+        taken = {row["fields"]["编号"]: row["fields"]["内容"] for row in rows if not row["problem"]}
+        assert {str(number): f"两\n行 {number}" for number in range(10, 30)}.items() <= taken.items()
+        told = [row for row in rows if row["problem"]]
+        assert told
+        assert "check its quotes" in told[0]["problem"]
+        assert found[-1] == {"end": len(rows)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_row_whose_bytes_are_no_text_costs_itself_alone(tmp_path: Path, encoding: str) -> None:
+    lines = [f"{number},夜间噪声很大".encode(encoding) for number in range(40)]
+    lines[17] = "17,夜间".encode(encoding) + b"\xff\xff" + "噪声".encode(encoding)
+    path = tmp_path / "drop.csv"
+    path.write_bytes(b"\n".join(["编号,内容".encode(encoding), *lines]) + b"\n")
+    rows = [one for one in messages(path, TableOptions()) if "fields" in one]
+    assert [row["line"] for row in rows if row["problem"]] == [19]
+    assert {row["fields"]["内容"] for row in rows if not row["problem"]} == {"夜间噪声很大"}
+    assert len(rows) == 40
+
+
+def test_a_cell_of_the_last_second_of_the_calendar_or_of_no_number_fails_nothing_else(tmp_path: Path) -> None:
+    assert cell_text(datetime(9999, 12, 31, 23, 59, 59, 999000)) == "9999-12-31 23:59:59"  # noqa: DTZ001
+    assert cell_text(float("nan")) is None
+    assert cell_text(float("inf")) is None
 
 
 def test_a_header_of_two_rows_with_merged_cells_is_joined(tmp_path: Path) -> None:

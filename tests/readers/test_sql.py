@@ -301,11 +301,49 @@ def test_a_wrong_source_is_told_without_its_question(
     assert "SELECT" not in str(refused.value)
 
 
-def test_a_key_that_is_null_is_told_and_not_skipped(pg: psycopg.Connection, make: Make) -> None:
-    pg.execute(TABLE.replace("PRIMARY KEY", ""))
-    pg.execute("INSERT INTO orders (updated_at) VALUES (now())")
-    with pytest.raises(SourceError, match="null"):
-        passed(make())
+def test_a_row_whose_key_is_null_is_a_letter_once_and_the_others_are_read(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE.replace("bigint PRIMARY KEY", "bigint"))
+    for number in range(1, 8):
+        put(pg, number, START)
+    pg.execute("UPDATE orders SET id = NULL WHERE id = 4")
+    passed(make(batch=3), 3)
+    assert kept.ids() == ["N1", "N2", "N3", "N5", "N6", "N7"]
+    assert len(kept.letters()) == 1
+    assert "id: is null" in kept.letters()[0]["reason"]
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "12025-09-12 10:11:08", "0044-03-15 12:00:00 BC"])
+@pytest.mark.parametrize("column", ["made_at", "updated_at"])
+def test_a_time_that_no_program_holds_costs_its_row_alone_in_whatever_column(
+    pg: psycopg.Connection, make: Make, kept: Kept, column: str, moment: str
+) -> None:
+    pg.execute(TABLE)
+    for number in range(1, 8):
+        put(pg, number, START + timedelta(minutes=number))
+    pg.execute(f"UPDATE orders SET {column} = %s WHERE id = 4", (moment,))  # type: ignore[arg-type]
+    one = make(batch=3)
+    passed(one, 2)
+    expected = {"N1", "N2", "N3", "N5", "N6", "N7"} | ({"N4"} if column == "updated_at" else set())
+    assert set(kept.ids()) == expected
+    assert len(kept.ids()) == len(expected)
+    put(pg, 8, START + timedelta(hours=1))
+    passed(one)
+    assert "N8" in kept.ids()
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"), [(("8", "9", "10"), "cast it in a query"), (("a", "a", "b"), "has a value twice")]
+)
+def test_a_key_by_whose_order_rows_would_be_lost_is_told(
+    pg: psycopg.Connection, make: Make, keys: tuple[str, ...], told: str
+) -> None:
+    pg.execute(TABLE.replace("bigint PRIMARY KEY", "text").replace("updated_at timestamptz", "updated_at text"))
+    for key in keys:
+        pg.execute("INSERT INTO orders VALUES (%s, 'N1', '2025-09-12 10:11:08', 'x', '', '')", (key,))
+    with pytest.raises(SourceError, match=told):
+        passed(make(clock=""))
 
 
 def test_rows_that_are_refused_are_dead_lettered_once(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
