@@ -176,8 +176,8 @@ def make_app(
             *(
                 web.route(method, address, handler, expect_handler=expect)
                 for address, handler in [
-                    ("/intake/{channel}/{tail:.+}", gateway.intake),
-                    *((f"/{root}/{{tail:.+}}", gateway.rooted) for root in roots),
+                    ("/intake/{channel}/{tail:(?s:.+)}", gateway.intake),
+                    *((f"/{root}/{{tail:(?s:.+)}}", gateway.rooted) for root in roots),
                 ]
                 for method in _METHODS
             ),

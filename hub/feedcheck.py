@@ -54,6 +54,10 @@ _MOST_PROBLEMS: Final = 20
 #: First spellings of the coordinates, which a refused place is about.
 _POINT: Final = frozenset(("lon", "lng", "long", "lat", "经度", "纬度"))
 _SHOWN: Final = 40
+_NOT_UTF8: Final = (
+    "the file is not UTF-8, and was read as a file that is dropped; to send it as a request, save it as UTF-8 or declare its "
+    "charset, as in Content-Type text/csv; charset=gb18030"
+)
 _NAMELESS: Final = "a column that the channel does not know"
 
 
@@ -85,10 +89,11 @@ class Checked:
 
 @dataclass
 class Result:
-    """All of it. `reasons`: problems by their code."""
+    """All of it. `reasons`: problems by their code. note: what to mind where the file was read in another way than it is sent."""
 
     channel: str
     messages: list[Checked] = field(default_factory=list)
+    note: str = ""
 
     @property
     def counts(self) -> Counter[str]:
@@ -105,6 +110,7 @@ class Result:
         counts = {status: self.counts[status] for status in ("ok", "ignored", "refused")}
         return {
             "channel": self.channel,
+            "note": self.note,
             **counts,
             "reasons": dict(self.reasons.most_common()),
             "messages": [asdict(message) for message in self.messages],
@@ -133,7 +139,7 @@ def check(
     ctx = Context(profile, roomy, privacy, Places(profile), ZoneInfo(profile.timezone), now, secret)
     result = Result(channel.id)
     try:
-        for where, item in islice(_items(path, content_type, connector, ctx), limit):
+        for where, item in islice(_items(path, content_type, connector, ctx, result), limit):
             result.messages.append(_checked(where, item, connector, ctx))
     except Refusal as refusal:
         result.messages.append(Checked("file", "refused", problems=(_finding(refusal),)))
@@ -148,8 +154,10 @@ def known_secret(path: Path, channel: Channel) -> ChannelSecret:
         return NO_SECRET
 
 
-def _items(path: Path, content_type: str, connector: Connector, ctx: Context) -> Iterator[tuple[str, Message | Broken]]:
-    """The file's messages with their places in it; raises Refusal where it can't be read as a whole."""
+def _items(
+    path: Path, content_type: str, connector: Connector, ctx: Context, result: Result
+) -> Iterator[tuple[str, Message | Broken]]:
+    """The file's messages with their places in it, and the result's note; raises Refusal where it can't be read as a whole."""
     suffix = path.suffix.lower()
     source = ctx.channel.source
     if not content_type and (suffix in _SHEETS or (suffix == ".csv" and isinstance(source, FilesSource))):
@@ -161,8 +169,12 @@ def _items(path: Path, content_type: str, connector: Connector, ctx: Context) ->
         raise CommandError(f"{path.name}: give --content-type, or a name that ends in one of {known}")
     body = path.read_bytes()
     try:
-        parsed: Parsed | None = None if media == open311.FORM else connector.parse(body, media, ctx)
+        parsed: Parsed | None = None if media == open311.FORM else _whole(body, media, connector, ctx)
     except Refusal as refusal:
+        if suffix == ".csv" and not content_type and refusal.code == "bad_encoding":
+            result.note = _NOT_UTF8
+            yield from _rows(path, ctx.channel)
+            return
         if suffix != ".xml" or refusal.code != "bad_xml" or body.count(b"\n") < 1:
             raise
         parsed = None
@@ -172,6 +184,17 @@ def _items(path: Path, content_type: str, connector: Connector, ctx: Context) ->
     unit = {"application/x-ndjson": "line", "text/csv": "row"}.get(media, "message")
     for number, item in enumerate(parsed.items, start=1):
         yield f"{unit} {number}", item
+
+
+def _whole(body: bytes, media: str, connector: Connector, ctx: Context) -> Parsed:
+    """The messages of a body; raises Refusal for one that is none, also where its connector keeps what can be kept of it."""
+    parsed = connector.parse(body, media, ctx)
+    if parsed.single:
+        (item,) = parsed.items
+        if isinstance(item, Broken):
+            raise item.refusal
+        return Parsed([item], single=True)
+    return parsed
 
 
 def _by_line(body: bytes, media: str, connector: Connector, ctx: Context) -> Iterator[tuple[str, Message | Broken]]:
@@ -371,6 +394,8 @@ def shown(result: Result) -> Group:
             reasons.add_row(code, f"{count:,}")
         parts.append(reasons)
     counts = result.counts
+    if result.note:
+        parts.append(Text(result.note, "yellow"))
     line = f"{counts['ok']:,} ok, {counts['ignored']:,} ignored by rule, {counts['refused']:,} refused"
     return Group(*parts, Text(f"{result.channel}: {line}", "bold"))
 
