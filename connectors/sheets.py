@@ -31,16 +31,17 @@ _SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:\.\d+)?E\+\d{2,3}", re.IGNORECASE)
 _GUARDED: Final = re.compile(r"""="([^"]*)"|'(\d+)""")
 _UNPACKED_BYTES: Final = 1024 * 1024 * 1024
 _ZIP_MEMBERS: Final = 10_000
-_DECODERS: Final = ("utf-8-sig", "gb18030")
 _CHUNK: Final = 1024 * 1024
 _DELIMITERS: Final = ",\t;"
 _LONGEST_FIELD: Final = 1024 * 1024
 #: Lines of one row of a CSV: more are no cell with line breaks, but a quote that was not closed.
 _MOST_LINES: Final = 200
-#: Share of the lines that must be text in an encoding. A line in the other one hardly ever is.
-_NEARLY_ALL: Final = 0.9
-#: What stands for bytes that are no text (PEP 383).
-_UNDECODED: Final = re.compile("[\udc80-\udcff]")
+#: What stands between two quotes of one line.
+_PAIRED: Final = re.compile('"[^"]*"')
+#: From here on a character has three bytes in UTF-8, which text in another encoding hardly ever looks like.
+_THREE_BYTES: Final = "\u0800"
+#: What stands for bytes that are no text (PEP 383), and what no text holds.
+_UNDECODED: Final = re.compile("[\0\udc80-\udcff]")
 #: Stands for the cells of a row that can't be read.
 UNREADABLE: Final[list[Cell]] = [None]
 
@@ -150,7 +151,7 @@ def _text(value: str) -> Cell:
 
 def _csv(path: Path) -> Iterator[tuple[int, list[Cell]]]:
     """UTF-8, else GB18030 (which has GBK and GB2312 in it), UTF-16 by its mark; rows that are not are UNREADABLE."""
-    encoding = _encoding(path)
+    encoding, width = _encoding(path), 0
     csv.field_size_limit(_LONGEST_FIELD)
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
         delimiter = _delimiter(file.read(65_536))
@@ -161,16 +162,18 @@ def _csv(path: Path) -> Iterator[tuple[int, list[Cell]]]:
             rows = csv.reader(lines, delimiter=delimiter, strict=True)
             try:
                 for row in rows:
+                    lines.check(width, delimiter)
+                    width = len(row) if len(row) > 1 else width
                     whole = not any(_UNDECODED.search(value) for value in row)
                     yield lines.taken(), [_text(value) for value in row] if whole else UNREADABLE
-            except (csv.Error, _TooLongError):
+            except (csv.Error, _StrayQuoteError):
                 yield lines.give_back(), UNREADABLE
                 continue
             return
 
 
-class _TooLongError(Exception):
-    """A row goes on over more lines than any does: a quote was not closed."""
+class _StrayQuoteError(Exception):
+    """A row goes on over more lines than any does, or over lines that are rows themselves: a quote was not closed."""
 
 
 class _Lines:
@@ -187,11 +190,22 @@ class _Lines:
 
     def __next__(self) -> str:
         if len(self._given) == _MOST_LINES:
-            raise _TooLongError
+            raise _StrayQuoteError
         line = self._again.popleft() if self._again else next(self._file)
         self._given.append(line)
         self._number += 1
         return line
+
+    def check(self, width: int, delimiter: str) -> None:
+        """Raises _StrayQuoteError when two lines of the row have the cells of a whole row each: it is several rows, between a
+        stray quote in one and a stray quote in another. width: cells of the row before; 0: not known.
+        """
+        if not width or len(self._given) == 1:
+            return
+        # The quote that is still open when a line begins ends at the line's first.
+        parts = [self._given[0], *(line.replace('"', "", 1) for line in self._given[1:])]
+        if sum(_PAIRED.sub("", part).count(delimiter) + 1 == width for part in parts) > 1:
+            raise _StrayQuoteError
 
     def taken(self) -> int:
         """The row is whole: the number of its last line."""
@@ -208,33 +222,40 @@ class _Lines:
 
 
 def _encoding(path: Path) -> str:
-    """The first of the encodings in which nearly all lines are text; raises SheetError where there is none."""
+    """The encoding in which most lines are text; raises SheetError where there is none."""
     unknown = SheetError("the file is neither UTF-8 nor GB18030 nor whole UTF-16 text; save it as 'CSV UTF-8'")
     with path.open("rb") as file:
         if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
             return _whole_utf16(path, unknown)
         file.seek(0)
-        told, fitting = 0, dict.fromkeys(_DECODERS, 0)
+        lines = told = zeros = utf8 = certain = gb18030 = 0
         while line := file.readline(_LONGEST_FIELD):
-            if b"\0" in line:
-                raise SheetError("the file is neither a spreadsheet nor text; save it as .xlsx or .csv")
-            if line.isascii():
+            lines += 1
+            if line.isascii() and b"\0" not in line:
                 continue
             told += 1
-            for encoding in _DECODERS:
-                fitting[encoding] += _fits(line, encoding)
-    for encoding in _DECODERS:
-        if fitting[encoding] >= told * _NEARLY_ALL:
-            return encoding
+            zeros += b"\0" in line
+            text = _decoded(line, "utf-8")
+            utf8 += bool(text)
+            certain += max(text, default="") >= _THREE_BYTES
+            gb18030 += bool(_decoded(line, "gb18030"))
+    if utf8 == told or certain > told / 2:
+        return "utf-8-sig"
+    if gb18030 > told / 2:
+        return "gb18030"
+    if told < lines / 2:  # ASCII with some lines that are no text
+        return "utf-8-sig"
+    if zeros:
+        raise SheetError("the file is neither a spreadsheet nor text; save it as .xlsx or .csv")
     raise unknown
 
 
-def _fits(line: bytes, encoding: str) -> bool:
+def _decoded(line: bytes, encoding: str) -> str:
+    """The line as text; empty when it is none."""
     try:
-        line.decode(encoding)
+        return "" if b"\0" in line else line.decode(encoding)
     except UnicodeDecodeError:
-        return False
-    return True
+        return ""
 
 
 def _whole_utf16(path: Path, unknown: SheetError) -> str:

@@ -8,6 +8,8 @@ from typing import Any, Final
 import psycopg
 import sqlalchemy as sa
 from psycopg.types import datetime as psycopg_datetime
+from psycopg.types import json as psycopg_json
+from psycopg.types import string as psycopg_string
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
@@ -35,26 +37,37 @@ _GRACE_S: Final = 90.0
 
 
 def _tolerant(connection: Any, _record: object) -> None:
-    """Times that Python has none for (infinity, the year 12025, before Christ) come as the text they are, and fail no page."""
-    for name, kind in _TIMES.items():
+    """Values that Python has none for (infinity, the year 12025, 24:00, JSON without an end) come as the text they are, text
+    that its encoding can't be comes as bytes, and none fails its page.
+    """
+    for name, kind in _LOADERS.items():
         connection.adapters.register_loader(name, kind)
 
 
-def _as_text(loader: type[Any]) -> type[Any]:
+def _or_text(loader: type[Any]) -> type[Any]:
     class Tolerant(loader):  # type: ignore[misc]
         def load(self, data: Any) -> Any:
             try:
                 return super().load(data)
-            except psycopg.DataError:
-                return bytes(data).decode()
+            except (psycopg.DataError, ValueError, OverflowError, RecursionError):
+                try:
+                    return bytes(data).decode()
+                except UnicodeDecodeError:
+                    return bytes(data)
 
     return Tolerant
 
 
-_TIMES: Final = {
-    "date": _as_text(psycopg_datetime.DateLoader),
-    "timestamp": _as_text(psycopg_datetime.TimestampLoader),
-    "timestamptz": _as_text(psycopg_datetime.TimestamptzLoader),
+_LOADERS: Final = {
+    "date": _or_text(psycopg_datetime.DateLoader),
+    "time": _or_text(psycopg_datetime.TimeLoader),
+    "timetz": _or_text(psycopg_datetime.TimetzLoader),
+    "timestamp": _or_text(psycopg_datetime.TimestampLoader),
+    "timestamptz": _or_text(psycopg_datetime.TimestamptzLoader),
+    "interval": _or_text(psycopg_datetime.IntervalLoader),
+    "json": _or_text(psycopg_json.JsonLoader),
+    "jsonb": _or_text(psycopg_json.JsonbLoader),
+    **dict.fromkeys(("text", "varchar", "bpchar"), _or_text(psycopg_string.TextLoader)),
 }
 
 

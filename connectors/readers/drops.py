@@ -58,9 +58,9 @@ class FilesOrigin:
     async def read(self, cursor: Cursor) -> AsyncGenerator[Batch, None]:
         """One look at the folder: the batches of each file that is complete. Needs no cursor: what is done has moved."""
         stuck: OSError | None = None
-        for path in self._complete():
+        for path, look in self._complete():
             try:
-                async with aclosing(self._read_file(path)) as batches:
+                async with aclosing(self._read_file(path, look)) as batches:
                     async for batch in batches:
                         yield batch
             except OSError as error:  # it can't be read or moved: the others are read first
@@ -68,7 +68,7 @@ class FilesOrigin:
         if stuck is not None:
             raise SourceError(f"a file can't be read or moved ({type(stuck).__name__}); check the folder's rights")
 
-    def _complete(self) -> list[Path]:
+    def _complete(self) -> list[tuple[Path, "_Look"]]:
         """Files that look as they did at the last look, the oldest first; makes the folders."""
         for folder in (self._folder, self._folder / "done", self._folder / "failed"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -80,14 +80,16 @@ class FilesOrigin:
                     now[entry.name] = _look(found)
         complete = [name for name, look in now.items() if self._seen.get(name) == look]
         self._seen = now
-        return [self._folder / name for name in sorted(complete, key=lambda name: (now[name].written, name))]
+        complete.sort(key=lambda name: (now[name].written, name))
+        return [(self._folder / name, now[name]) for name in complete]
 
-    async def _read_file(self, path: Path) -> AsyncGenerator[Batch, None]:
+    async def _read_file(self, path: Path, look: "_Look") -> AsyncGenerator[Batch, None]:
+        if _look(path.stat()) != look:  # written to while others were read: it is not complete any more
+            return
         # By a number that no name is too long for.
-        listed = _Listed(self._folder / f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.outcome.part")
+        listed = _Listed(self._folder / f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.outcome.part")
         problem = ""
         try:
-            look = _look(path.stat())
             batch: list[dict[str, Any]] = []
             try:
                 if look.size > self._source.max_file_bytes:
@@ -150,10 +152,12 @@ class FilesOrigin:
         """Whether the file that was read is put away. The list goes first, so that a file in done/ always has one; names are
         never taken twice. A file that was written to, or another that took its name, goes back to be read.
         """
-        target = self._folder / folder
-        stem = path.stem.encode()[:_STEM_BYTES].decode(
-            errors="ignore"
-        )  # with what is added, no longer than a name may be
+        if _look(path.stat()) != look:
+            outcomes.unlink()
+            return False
+        target, stem = self._folder / folder, path.stem
+        while len(os.fsencode(stem)) > _STEM_BYTES:  # with what is added, no longer than a name may be
+            stem = stem[:-1]
         name, number = f"{stem}{path.suffix}", 1
         while (target / name).exists() or (target / f"{name}.outcome.csv").exists():
             number += 1
@@ -161,7 +165,7 @@ class FilesOrigin:
         outcomes.replace(target / f"{name}.outcome.csv")
         path.replace(target / name)
         self._seen.pop(path.name, None)
-        # Looked at where no sender writes any more.
+        # Looked at again where no sender finds it any more.
         same = _look((target / name).stat()) == look
         if not same:
             (target / name).replace(path)
