@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
 
-from connectors import kinds, shapes, words
+from connectors import kinds, rulings, shapes, words
 from connectors.base import Appeal, Connector, Context, Record, Reporter, Step, to_progress, to_report
 from connectors.bodies import Message
 from connectors.mapping import clock, compiled, parse
@@ -27,14 +27,18 @@ _SOURCES: Final = {
 }
 #: Nodes that ask for more time; nothing is granted by them.
 _ASKING: Final = ("申请延期", "延期申请")
-_STEPS: Final = words.STEPS | {"派单": "dispatch", "申报": "object"} | dict.fromkeys((*_ASKING, "延期审批"), "extend")
+_STEPS: Final = (
+    words.STEPS
+    | {"派单": "dispatch", "申报": "object"}
+    | dict.fromkeys((*_ASKING, "延期审批", "二次延期", "再次延期"), "extend")
+)
 _RESULTS: Final = {
     **dict.fromkeys(("pass", "通过", "合格"), "pass"),
     **dict.fromkeys(("not_pass", "不通过", "不合格"), "not_pass"),
     **dict.fromkeys(("unable", "无法核查", "无法核实"), "unable"),
     **dict.fromkeys(("exist", "属实", "存在"), "exist"),
     **dict.fromkeys(("not_exist", "不属实", "不存在"), "not_exist"),
-    **{word: ruling for word, ruling in words.RULINGS.items() if word not in ("通过", "不通过")},
+    **{word: ruling for word, ruling in rulings.RULINGS.items() if word not in ("通过", "不通过")},
 }
 #: Results with which an extension is granted; none given: the step itself says so.
 _GRANTING: Final = frozenset(("pass", "approved", ""))
@@ -143,9 +147,10 @@ def _case(case: Case, data: shapes.Given, raw: bytes, ctx: Context) -> Record:
 
 def _flow(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
     result = flow.result or ("asked" if data["node"] in _ASKING else "")
+    stands = rulings.standing(flow.node, result)
     step = Step(
         upstream_id=flow.number,
-        step=flow.node,
+        step=stands,
         occurred_at=flow.at,
         step_id=flow.id,
         unit=flow.unit,
@@ -155,7 +160,7 @@ def _flow(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
         # What is only asked for, or refused, is no new due time.
         extended_to=flow.extended_to if result in _GRANTING else None,
         note=flow.remark,
-        extra=flow.extra | {"result": result},
+        extra=flow.extra | {"result": result, "asked_step": flow.node if stands != flow.node else ""},
     )
     return to_progress(step, data, ctx)
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-_METHODS: Final = ("get", "post", "put", "delete")
+#: Methods of an operation, in the order in which they are shown.
+METHODS: Final = ("get", "post", "put", "delete")
 #: How a proof is called on the page, by the first of its security schemes.
 _PROOFS: Final = {
     "hmacTime": "HMAC signature",
@@ -72,7 +73,7 @@ def _tags(openapi: Mapping[str, Any]) -> Iterator[str]:
     schemas = openapi["components"]["schemas"]
     tag = ""
     for path, item in openapi["paths"].items():
-        for method in _METHODS:
+        for method in METHODS:
             if (operation := item.get(method)) is None:
                 continue
             if operation["tags"][0] != tag:

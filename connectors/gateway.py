@@ -74,12 +74,12 @@ class Gateway:
         check = URL_CHECKS.get(channel.protocol)
         if check is None:
             raise AnsweredError(Refusal("unsupported_type", "send messages with POST"), {"Allow": "POST"}, 405)
+        self._guard.admit(request, channel)
         secret = self._guard.secret(channel)
         try:
             reply = check(self._intake.context(channel, secret, dict(request.query)))
         except Refusal as refusal:
-            count_refused(channel, [refusal.code])
-            raise AnsweredError(refusal) from None
+            raise self._guard.wrong(request, channel, refusal) from None
         return _response(reply)
 
     async def health(self, _request: web.Request) -> web.StreamResponse:
@@ -136,6 +136,8 @@ class Gateway:
                 await self._bodies.read(request, channel.max_body_bytes, read)
             except Refusal as refusal:
                 count_refused(channel, [refusal.code])
+                if refusal.code != "unavailable":
+                    self._guard.unread(proof)
                 raise AnsweredError(refusal, CLOSE) from None
             body = bytes(read)
             self._guard.finish(proof, body)
@@ -148,6 +150,7 @@ class Gateway:
                 query=dict(request.query) if request.query_string else None,
                 tail=tail,
                 replay_count=_replay_count(request),
+                counted=lambda messages: self._guard.charge(channel, messages),
             )
         except UnavailableError:
             raise AnsweredError(Refusal("unavailable", "Kafka did not acknowledge; send the same again")) from None
@@ -155,7 +158,6 @@ class Gateway:
             raise self._guard.failed(proof, refusal) from None
         finally:
             self._bodies.release(read)
-        self._guard.charge(channel, len(taken.outcomes) - 1)
         return body, taken
 
 
@@ -174,8 +176,8 @@ def make_app(
             *(
                 web.route(method, address, handler, expect_handler=expect)
                 for address, handler in [
-                    ("/intake/{channel}/{tail:.+}", gateway.intake),
-                    *((f"/{root}/{{tail:.+}}", gateway.rooted) for root in roots),
+                    ("/intake/{channel}/{tail:(?s:.+)}", gateway.intake),
+                    *((f"/{root}/{{tail:(?s:.+)}}", gateway.rooted) for root in roots),
                 ]
                 for method in _METHODS
             ),

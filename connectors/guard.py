@@ -26,6 +26,9 @@ from profiles import Channel
 
 #: Failed proofs of one address for one channel: beyond, its requests are not even read.
 _FAILURES: Final = Rate(per_s=1.0, burst=20)
+#: Requests to addresses that a protocol fixes count apart from those to channels that do not exist: many devices behind one
+#: router may speak either.
+_ROOTED: Final = "/"
 #: Feed label of requests whose channel is not known.
 NO_FEED: Final = "unknown"
 
@@ -100,7 +103,7 @@ class Guard:
         return self._secrets(channel.id)
 
     def charge(self, channel: Channel, messages: int) -> None:
-        """Counts messages that came. A batch is let in when one message may pass, and paid for afterwards."""
+        """Counts messages that came. A batch is let in when one message may pass, and paid for as it is read."""
         if channel.messages_per_s is not None and messages > 0:
             self._sent.charge(channel.id, Rate(channel.messages_per_s, channel.burst), messages)
 
@@ -110,6 +113,17 @@ class Guard:
         """
         self._check_failures(request, channel.id if channel else "", channel.feed if channel else NO_FEED)
 
+    def unread(self, proof: Proof) -> None:
+        """Counts a body that did not come whole where the body is the proof: who holds up the hub need not know a key."""
+        if proof.signed:
+            self._failures.charge((proof.channel.id, self._address(proof.request)), _FAILURES)
+
+    def wrong(self, request: web.Request, channel: Channel, refusal: Refusal) -> AnsweredError:
+        """The answer to a request whose proof its protocol looked at itself, and found wrong."""
+        count_refused(channel, [refusal.code])
+        self._failures.charge((channel.id, self._address(request)), _FAILURES)
+        return AnsweredError(refusal)
+
     def failed(self, proof: Proof, refusal: Refusal) -> AnsweredError:
         """The answer to a request whose proof inside the body failed, which its protocol found and counted."""
         self._failures.charge((proof.channel.id, self._address(proof.request)), _FAILURES)
@@ -117,25 +131,25 @@ class Guard:
 
     def user(self, request: web.Request) -> str:
         """The digest user of a request whose address names no channel. Raises AnsweredError (401, 429)."""
-        self._check_failures(request, "", NO_FEED)
+        self._check_failures(request, _ROOTED, NO_FEED)
         try:
             name = read_digest(request.headers.get("Authorization", "")).get("username", "")
         except Refusal as refusal:
-            raise self.stranger(request, refusal) from None
+            raise self.stranger(request, refusal, _ROOTED) from None
         if not name:
             raise self._challenge("send user and password with HTTP digest; the user is the channel's id")
         return name
 
     def nobody(self, request: web.Request) -> AnsweredError:
         """The answer to a digest user who is no channel here: as to a wrong password."""
-        answered = self.stranger(request, Refusal("bad_signature", WRONG))
+        answered = self.stranger(request, Refusal("bad_signature", WRONG), _ROOTED)
         self._add_challenges(answered)
         return answered
 
-    def stranger(self, request: web.Request, refusal: Refusal) -> AnsweredError:
-        """The answer to a sender that is no channel; counted. Raises AnsweredError (429)."""
-        self._check_failures(request, "", NO_FEED)
-        self._failures.charge(("", self._address(request)), _FAILURES)
+    def stranger(self, request: web.Request, refusal: Refusal, address: str = "") -> AnsweredError:
+        """The answer to a sender that is no channel; counted, by kind of `address`. Raises AnsweredError (429)."""
+        self._check_failures(request, address, NO_FEED)
+        self._failures.charge((address, self._address(request)), _FAILURES)
         metrics.RECEIVED.labels(feed=NO_FEED).inc()
         metrics.REFUSED.labels(feed=NO_FEED, reason=refusal.code).inc()
         return AnsweredError(refusal, CLOSE)
@@ -203,17 +217,28 @@ class Guard:
 
     def _address(self, request: web.Request) -> str:
         """The client's address (of IPv6 its network of 64 bits), past the proxies that are believed."""
-        hops = [request.remote or "", *reversed(request.headers.get("X-Forwarded-For", "").split(","))]
+        told = ",".join(request.headers.getall("X-Forwarded-For", ()))  # a proxy may add a line of its own
+        hops = [request.remote or "", *reversed(told.split(","))]
         found = hops[0]
         for hop in hops if self._proxies else hops[:1]:
             try:
-                address = ipaddress.ip_address(hop.strip())
+                address = _read_address(hop.strip())
             except ValueError:
                 break
             found = str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
             if not any(address in proxy for proxy in self._proxies):
                 break
         return found
+
+
+def _read_address(hop: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address, perhaps with a port (192.0.2.1:4711, [2001:db8::1]:4711); IPv4 written as IPv6 is IPv4. Raises ValueError."""
+    if hop.startswith("["):
+        hop = hop[1:].partition("]")[0]
+    elif hop.count(":") == 1:
+        hop = hop.partition(":")[0]
+    address = ipaddress.ip_address(hop)
+    return (address.ipv4_mapped or address) if address.version == 6 else address
 
 
 def _is_signed(request: web.Request, channel: Channel, own: bool) -> bool:

@@ -6,7 +6,7 @@ them; other names, and other meanings of the opaque note fields, are declared in
 
 from typing import Annotated, Final
 
-from connectors import kinds, shapes, words
+from connectors import hotline_steps, kinds, rulings, shapes, words
 from connectors.base import Appeal, Connector, Context, Record, Reporter, Step, to_progress, to_report
 from connectors.bodies import Message
 from connectors.errors import Refusal
@@ -19,17 +19,6 @@ _INVALID: Final = "invalid"
 _AppealType = Annotated[str, Choice(words.APPEAL_TYPES | {"无效": _INVALID, "无效类": _INVALID})]
 _ORDER_NUMBER: Final = "record_number 工单编号 工单号 order_no"
 _EXAMPLE: Final = "250912101108115409"
-_EXTENSIONS: Final = dict.fromkeys(("申请延期", "延期申请", "延期审批"), "extend")
-#: Stages that say what was done, where the action does not.
-_STAGES: Final = words.STEPS | {"预审": "dispatch", "审核": "dispatch"} | _EXTENSIONS
-#: Actions that say more than the stage they are done in. 结案 is none: at a revisit it ends the revisit, not the order.
-_ACTIONS: Final = {
-    word: words.STEPS[word]
-    for word in (
-        *("签收", "联系", "响应", "转办", "派单", "派遣", "下派", "加派", "交办", "退单", "退回", "改派", "延期"),
-        *("反馈", "重办", "评价", "督办", "催办", "补充", "作废", "撤单"),
-    )
-} | {**_EXTENSIONS, "申请退单": "return", "返工": "redo"}
 
 
 class Order(Shape):
@@ -94,7 +83,9 @@ class Flow(Shape):
         "satisfaction 满意度", "满意 基本满意 不满意"
     )
     extended_to: shapes.LocalTime | None = maybe("extended_to 延期至 延期时限", "new due time of an extension")
-    ruling: Annotated[str, Choice(words.RULINGS)] = given("ruling 审批结果", "of an extension: 申请, 同意, 驳回")
+    ruling: Annotated[str, Choice(rulings.RULINGS)] = given(
+        "ruling 审批结果", "of what must be granted: 申请, 同意, 驳回"
+    )
     note: shapes.Content = given("note 办理情况 处理描述 理由", "what was done, or why not, masked")
     true: shapes.Text = given("note1 诉求属实", "whether the appeal is true")
     request: shapes.Text = given("note8 申请类型", "kind of request, as of a return")
@@ -159,25 +150,18 @@ def _supplement(added: Supplement, data: shapes.Given, ctx: Context) -> Record:
     return to_progress(step, data, ctx)
 
 
-def _ruling(flow: Flow, name: str) -> str:
-    """What became of the asked-for, the most careful word first; the stage counts where no action or state tells."""
-    if flow.ruling:
-        return flow.ruling
-    if name != "extend" and flow.extended_to is None and flow.action != "申请退单":
-        return ""
-    said = {words.ruling(text) for text in (flow.special, flow.action, flow.after)} - {""}
-    return next((word for word in ("refused", "asked", "approved") if word in said), words.ruling(flow.stage))
-
-
 def _step(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
-    name = _ACTIONS.get(flow.special) or _ACTIONS.get(flow.action) or _STAGES.get(flow.stage)
-    name = name or (None if flow.stage else _STAGES.get(flow.action))
+    said = (flow.special, flow.action, flow.stage, flow.after)
+    name, of_stage = hotline_steps.named(*said)
     if name is None:
         raise Refusal("unknown_code", "ps_caption, pso_caption: name no step that the hub knows; docs list them")
-    ruling = _ruling(flow, name)
+    ruling = flow.ruling
+    if not ruling and (rulings.is_ruled(name) or flow.extended_to is not None):
+        ruling = hotline_steps.ruling(name, *said)
+    stands = rulings.standing(name, ruling, of_stage)
     step = Step(
         upstream_id=flow.number,
-        step=name,
+        step=stands,
         occurred_at=flow.date,
         step_id=flow.id,
         unit=flow.unit,
@@ -195,6 +179,7 @@ def _step(flow: Flow, data: shapes.Given, ctx: Context) -> Record:
             "state_before": flow.before,
             "state_after": flow.after,
             "ruling": ruling,
+            "asked_step": name if stands != name else "",
             "true": flow.true,
             "request": flow.request,
             "reply": flow.reply,

@@ -33,7 +33,7 @@ class Bodies:
         Raises Refusal (too_large, bad_encoding, unsupported_type, unavailable); what is left of the body is not read then,
         so that the connection can't carry another request.
         """
-        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if any(encoding.strip().lower() != "identity" for encoding in request.headers.getall("Content-Encoding", ())):
             raise Refusal("unsupported_type", "send the body without Content-Encoding")
         if (request.content_length or 0) > limit:
             raise _too_large(limit)

@@ -5,6 +5,7 @@ Nothing here knows HTTP. docs/decisions/0006-http-intake.md says why it is done 
 
 import asyncio
 import logging
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,12 +31,16 @@ from schemas.topics import DEADLETTER, MAX_RECORD_BYTES, PROGRESS, intake_topic,
 
 _log: Final = logging.getLogger(__name__)
 
-#: Messages normalised before other requests get their turn: about 30 ms.
-_SLICE: Final = 100
+#: Seconds of normalising after which other requests get their turn, between two messages.
+_SLICE_S: Final = 0.03
 _JSON: Final = "application/json"
 #: Bytes of an original that a dead letter keeps, so that the letter itself is a record Kafka takes.
 _LETTER_BYTES: Final = MAX_RECORD_BYTES - 50_000
 _CUT: Final = f"only the first {_LETTER_BYTES} bytes of the original are kept here"
+#: Characters of an address below a channel's that a letter keeps.
+_TAIL: Final = 200
+#: Reasons for which an original may not even be kept sealed.
+_NOT_KEPT: Final[frozenset[ReasonCode]] = frozenset(("forbidden_class",))
 
 #: Milliseconds UTC.
 Clock = Callable[[], int]
@@ -105,9 +110,11 @@ class Intake:
         query: Mapping[str, str] | None = None,
         tail: str = "",
         replay_count: int = 0,
+        counted: Callable[[int], None] = lambda _: None,
     ) -> Taken:
         """The outcomes of a body whose sender is known, once Kafka has their records.
 
+        `counted` is told how many messages beyond the first were read, while they are: a rate holds for many bodies at once.
         A bad message is an outcome, not an error; where its sender can't mend and repeat it, it is dead-lettered. Raises
         UnavailableError when Kafka did not acknowledge (send the same again), and Refusal (bad_signature) where the
         protocol's proof inside the body fails: then nothing is kept.
@@ -119,7 +126,7 @@ class Intake:
             single = parsed.single
             if not single:  # a batch's message is kept by itself, as JSON, whatever the batch came as
                 work.content_type = _JSON
-            await self._normalise(parsed.items, work)
+            await self._normalise(parsed.items, work, counted)
         except Exception as error:
             refusal = as_refusal(error)
             if refusal.code == "bad_signature":
@@ -136,17 +143,22 @@ class Intake:
         self._count(channel, work)
         return Taken(work.outcomes, single, ctx)
 
-    async def _normalise(self, items: Iterable[Message | Broken], work: _Work) -> None:
+    async def _normalise(self, items: Iterable[Message | Broken], work: _Work, counted: Callable[[int], None]) -> None:
         """Adds one outcome for each item; what goes wrong with one does not touch the others."""
-        for number, item in enumerate(items, start=1):
+        begun, told = time.monotonic(), 1
+        for item in items:
             try:
                 if isinstance(item, Broken):
                     raise item.refusal
                 work.outcomes.append(self._accept(item, work))
             except Exception as error:
                 self._refuse(as_refusal(error), item.raw, work)
-            if number % _SLICE == 0:
+            if time.monotonic() - begun > _SLICE_S:
+                counted(len(work.outcomes) - told)
+                told = len(work.outcomes)
                 await asyncio.sleep(0)
+                begun = time.monotonic()
+        counted(len(work.outcomes) - told)
 
     def _accept(self, message: Message, work: _Work) -> Outcome:
         found = work.connector.normalise(message, work.ctx)
@@ -170,8 +182,12 @@ class Intake:
             work.letters[refusal.code] += 1
 
     def _letter(self, refusal: Refusal, raw: bytes, work: _Work) -> KafkaRecord:
-        """The dead letter of a message whose sender can't mend and repeat it; the original is sealed, and cut to what fits."""
+        """The dead letter of a message whose sender can't mend and repeat it; the original is sealed, and cut to what fits.
+
+        Of what must not have been sent at all the letter keeps no original: it counts it and says why.
+        """
         ctx = work.ctx
+        kept = refusal.code not in _NOT_KEPT
         identity = digest_id("connector", ctx.channel.id, ctx.privacy.fingerprint(raw))
         media, charset = media_type(work.content_type)
         letter: DeadLetter = {
@@ -183,13 +199,14 @@ class Intake:
             "origin_partition": None,
             "origin_offset": None,
             "reason_code": refusal.code,
-            "reason": refusal.reason if len(raw) <= _LETTER_BYTES else f"{refusal.reason} ({_CUT})",
+            "reason": f"{refusal.reason} ({_CUT})" if kept and len(raw) > _LETTER_BYTES else refusal.reason,
             "failed_at": ctx.received_at,
             "key": None,
             "content_type": f"{media[:100]}; charset={charset}" if charset else media[:100] or None,
-            "original": ctx.privacy.seal(raw[:_LETTER_BYTES], identity),
-            "sealed_key_id": ctx.privacy.seal_key_id,
+            "original": ctx.privacy.seal(raw[:_LETTER_BYTES], identity) if kept else b"",
+            "sealed_key_id": ctx.privacy.seal_key_id if kept else None,
             "replay_count": work.replay_count,
+            "tail": ctx.tail[:_TAIL] or None,
         }
         return DEADLETTER, ctx.channel.id.encode(), self._codec.encode("dead_letter", letter)
 

@@ -15,7 +15,7 @@ from connectors.errors import Refusal
 MAX_PART_BYTES: Final = 8 * 1024 * 1024
 
 _BOUNDARY: Final = re.compile(r""";\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^\s;"]{1,200}))""", re.IGNORECASE)
-_FIRST_LINE: Final = re.compile(rb"(?:^|[\r\n])-{2,}([!-~]{1,200}?)[ \t]*\r?\n")
+_FIRST_LINE: Final = re.compile(rb"(?:^|[\r\n])-{2,}+([!-,.-~][!-~]{0,199}?)[ \t]*\r?\n")
 _HEADER: Final = re.compile(rb"([A-Za-z0-9-]{1,60}):[ \t]*([^\r\n]{0,1000})\r?\n")
 _BLANK: Final = re.compile(rb"\r?\n")
 _LENGTH: Final = re.compile(r"\d{1,9}", re.ASCII)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from operator import add
 from typing import Final, Literal
 
+from connectors.elsewhere import REACH, is_elsewhere
 from connectors.geo import Point
 from profiles import Community, Profile
 
@@ -102,6 +103,7 @@ class Names:
             houses = row.houses.hold if row.houses else None
             for name in row.names:
                 self._meanings[simple(name)].append(_Meaning(row.kind, found, row.street_code, houses))
+        self._county = profile.county_code
         self._own = {simple(c.name) for c in profile.communities.values()}
         self._by_start: dict[str, list[str]] = defaultdict(list)
         for name in sorted(self._meanings, key=lambda name: (-len(name), name)):
@@ -134,7 +136,10 @@ class Names:
     def _hits(self, text: str, street_code: str | None) -> Iterator[_Hit]:
         folded = simple(text)
         for name, start in self._names_in(folded):
-            after_street = folded[:start].endswith(_AFTER_STREET)
+            before = folded[max(0, start - REACH) : start]
+            if is_elsewhere(before, self._county):
+                continue
+            after_street = before.endswith(_AFTER_STREET)
             if len(name) == 2 and not after_street:
                 continue
             meanings = [m for m in self._meanings[name] if street_code in (None, m.street_code)]

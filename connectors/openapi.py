@@ -18,6 +18,7 @@ from connectors.open311.description import open311_paths
 from connectors.registry import CONNECTORS
 from connectors.reports import Status
 from connectors.status import CHANNEL_HEADER
+from connectors.video.viid import viid_paths
 from profiles import Auth, Channel, Profile, Protocol
 from schemas.reasons import REASON_CODES, ReasonCode
 
@@ -26,11 +27,22 @@ Json = dict[str, Any]
 _JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
 _TABLE: Final = "text/csv"
+_VIID_JSON: Final = "application/VIID+JSON"
 #: Media types of the answers that protocols give in their own words.
 _OWN_ANSWERS: Final[dict[Protocol, tuple[str, ...]]] = {
     "wechat": ("text/plain", "text/xml", _JSON),
-    "gat1400": ("application/VIID+JSON",),
+    "gat1400": (_VIID_JSON,),
     "gb28181": ("application/manscdp+xml",),
+    "open311": (_JSON, "text/xml"),
+}
+#: Protocols whose devices are told apart by the end of the address.
+_DEVICES: Final[frozenset[Protocol]] = frozenset(("hikvision", "dahua", "onvif"))
+_DEVICE: Final[Json] = {
+    "name": "device",
+    "in": "path",
+    "required": True,
+    "description": "Name of the device that sends, as in cameras.csv: at most 64 characters without white space",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$"},
 }
 _HMAC: Final[Json] = {"hmacTime": [], "hmacSignature": []}
 _SECURITY: Final[dict[Auth, list[Json]]] = {
@@ -106,27 +118,29 @@ def openapi(profile: Profile, version: str) -> Json:
 
 
 def _channel_paths(channel: Channel) -> Json:
-    if channel.protocol == "open311":
-        return {}
     found = list(good_examples(channel.protocol))
+    address = f"/intake/{channel.id}"
     operation: Json = {
         "operationId": f"send.{channel.id}",
         "tags": [channel.protocol],
         "summary": channel.name,
         "description": _limits(channel),
-        "security": _SECURITY[channel.auth],
+        # Open311's own addresses take its api_key; here is what the operator sends again.
+        "security": [_HMAC] if channel.protocol == "open311" else _SECURITY[channel.auth],
         "requestBody": {"required": True, "content": _bodies(channel, found)},
         "responses": _sent(channel.protocol),
     }
-    paths: Json = {f"/intake/{channel.id}": {"post": operation}}
-    roots = CONNECTORS[channel.protocol].roots
-    fixed = dict.fromkeys(f"/{one.tail}" for one in found if one.tail.partition("/")[0] in roots)
-    for number, path in enumerate(fixed):
-        # The address is the protocol's, whatever the channel: the digest user names it.
-        here = {"operationId": f"send.{channel.protocol}.{number}", "summary": path, "security": [{"digest": []}]}
-        paths[path] = {"post": operation | here}
+    paths: Json = {address: {"post": operation}}
+    if channel.protocol in _DEVICES:
+        paths[f"{address}/{{device}}"] = {
+            "post": operation | {"operationId": f"{operation['operationId']}.device", "parameters": [_DEVICE]}
+        }
+    if channel.protocol == "gat1400":
+        paths |= viid_paths(
+            channel.id, operation, lambda tail: _bodies(channel, (one for one in found if one.tail == tail), _VIID_JSON)
+        )
     if channel.protocol == "wechat":
-        paths[f"/intake/{channel.id}"]["get"] = _url_check(channel)
+        paths[address]["get"] = _url_check(channel)
     return paths
 
 
@@ -138,8 +152,8 @@ def _limits(channel: Channel) -> str:
     )
 
 
-def _bodies(channel: Channel, found: Iterable[Example]) -> Json:
-    """The request's content by media type, with examples."""
+def _bodies(channel: Channel, found: Iterable[Example], otherwise: str = "application/octet-stream") -> Json:
+    """The request's content by media type, with examples; of the type `otherwise` where no example tells one."""
     bodies: Json = {}
     if channel.protocol in SHAPES:
         one: Json = {"$ref": f"#/components/schemas/{channel.protocol}"}
@@ -155,7 +169,7 @@ def _bodies(channel: Channel, found: Iterable[Example]) -> Json:
             continue
         body = bodies.setdefault(media, {"schema": {} if media.endswith("json") else {"type": "string"}})
         body.setdefault("examples", {})[example.file] = {"summary": example.title, "value": shown}
-    return bodies or {"application/octet-stream": {}}
+    return bodies or {otherwise: {}}
 
 
 def _value(example: Example) -> Any:

@@ -5,23 +5,20 @@ other way round, so that each is found under both. The duty to link them: 国办
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from connectors import kinds, shapes, words
 from connectors.base import Appeal, Connector, Context, Record, Reporter, Step, to_progress, to_report
 from connectors.bodies import Message
 from connectors.errors import Refusal
 from connectors.mapping import clock, compiled, parse
+from connectors.police_classes import MAY_LEAVE, is_class, must_stay
 from connectors.shapes import Choice, Code, Shape, given, maybe, needed
 from connectors.tags import PHONE_TAG, split_tags, tags_in
 
-#: 50 help of the public and 60 social linkage may leave 110. Criminal, public order, traffic... never do.
-_MAY_LEAVE: Final = ("50", "60")
 _CLASS_FIELDS: Final = ("警情类别", "警情类别编码")
-#: A code in a source's own object, whose other words under these names the channel's mapping translates.
-_CODE: Final = re.compile(r"\d{6}(?!\d)")
+_FORBIDDEN: Final = "警情类别: only classes 50 and 60 may leave 110, by code, name and tag; do not send this event"
 #: Whole tags: #非警务不成立 says the opposite.
 _NOT_POLICE: Final = frozenset(("非警务", "非警务类", "非警务警情"))
 _STEPS: Final = words.STEPS | {"出警": "handle", "到达": "respond", "接警": "accept"}
@@ -103,13 +100,15 @@ KIND_WORDS: Final = {"警单": "transfer", "反馈": "feedback", "工单": "orde
 
 def normalise(message: Message, ctx: Context) -> Record | None:
     """A transfer becomes a Report; a step on it or on an order becomes a Progress."""
+    # Before anything else: what must not leave is told so, however the rest looks, and whatever the mapping leaves out.
+    translated = frozenset[str]().union(*(words for name, words in ctx.channel.codes.items() if is_class(name)))
+    if must_stay(message.fields, translated):
+        raise Refusal("forbidden_class", _FORBIDDEN)
     source = compiled(ctx.channel).apply(message.fields)
-    kind = shapes.kind_of(source, KIND_FIELD, SHAPES, KIND_WORDS)
-    # Before anything else: what must not leave is told so, however the rest looks.
     mapped = (str(word) for name in _CLASS_FIELDS if (word := shapes.clean(source.get(name))))
-    codes = [*mapped, *(word for word in _own_classes(message.fields) if _CODE.match(word))]
-    if not all(code.startswith(_MAY_LEAVE) for code in codes):
-        raise Refusal("forbidden_class", "警情类别: only classes 50 and 60 may leave 110; do not send this event")
+    if not all(code.startswith(MAY_LEAVE) for code in mapped) or (source is not message.fields and must_stay(source)):
+        raise Refusal("forbidden_class", _FORBIDDEN)
+    kind = shapes.kind_of(source, KIND_FIELD, SHAPES, KIND_WORDS)
     times = clock(ctx.channel, ctx.zone)
     if kind == "transfer":
         return _transfer(*shapes.read(Transfer, source, times), message.raw, ctx)
@@ -117,20 +116,6 @@ def normalise(message: Message, ctx: Context) -> Record | None:
         feedback, data = shapes.read(Feedback, source, times)
         return _progress(feedback, feedback.number, {"order_number": feedback.order}, data, ctx)
     return _order_step(*shapes.read(OrderStep, source, times), ctx)
-
-
-def _own_classes(found: Any) -> Iterator[str]:
-    """The classes in the source's own object, however deep, whether the channel's mapping takes them or not."""
-    waiting = [found]
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, dict):
-            waiting += inner.values()
-            for name in _CLASS_FIELDS:
-                own = inner.get(name)
-                yield from (str(shapes.clean(word)) for word in (own if isinstance(own, list) else [own]))
-        elif isinstance(inner, list):
-            waiting += inner
 
 
 def _transfer(event: Transfer, data: shapes.Given, raw: bytes, ctx: Context) -> Record:

@@ -7,12 +7,13 @@ import codecs
 import csv
 import re
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self, TextIO
 
 from python_calamine import CalamineError, CalamineSheet, PasswordError, SheetTypeEnum, SheetVisibleEnum, load_workbook
 
@@ -22,16 +23,27 @@ Range = tuple[int, int, int, int]
 
 #: A double holds 15 decimal digits, and Excel keeps no more.
 _DIGITS_LIMIT: Final = 10**15
+#: After it no half second can be added.
+_LAST_SECOND: Final = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - a spreadsheet's own time
 #: How a spreadsheet writes a number that is too long for its cell into CSV: 2.50912E+17.
 _SCIENTIFIC: Final = re.compile(r"[+-]?\d(?:\.\d+)?E\+\d{2,3}", re.IGNORECASE)
 #: Ways in which exports keep a spreadsheet from reading text as a number: ="0532", '0532.
 _GUARDED: Final = re.compile(r"""="([^"]*)"|'(\d+)""")
 _UNPACKED_BYTES: Final = 1024 * 1024 * 1024
 _ZIP_MEMBERS: Final = 10_000
-_DECODERS: Final = ("utf-8-sig", "gb18030")
 _CHUNK: Final = 1024 * 1024
 _DELIMITERS: Final = ",\t;"
 _LONGEST_FIELD: Final = 1024 * 1024
+#: Lines of one row of a CSV: more are no cell with line breaks, but a quote that was not closed.
+_MOST_LINES: Final = 200
+#: What stands between two quotes of one line.
+_PAIRED: Final = re.compile('"[^"]*"')
+#: From here on a character has three bytes in UTF-8, which text in another encoding hardly ever looks like.
+_THREE_BYTES: Final = "\u0800"
+#: What stands for bytes that are no text (PEP 383), and what no text holds.
+_UNDECODED: Final = re.compile("[\0\udc80-\udcff]")
+#: Stands for the cells of a row that can't be read.
+UNREADABLE: Final[list[Cell]] = [None]
 
 
 class SheetError(ValueError):
@@ -120,12 +132,12 @@ def cell_text(value: Any) -> Cell:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        if abs(value) >= _DIGITS_LIMIT:
+        if not abs(value) < _DIGITS_LIMIT:  # nor what is no number at all
             return None
         return str(int(value)) if value == int(value) else format(Decimal(repr(value)), "f")
     if isinstance(value, datetime):
         # Excel counts in days: a second is not exact in it.
-        exact = (value + timedelta(milliseconds=500)).replace(microsecond=0)
+        exact = (value + timedelta(milliseconds=500) if value < _LAST_SECOND else value).replace(microsecond=0)
         return exact.strftime("%Y-%m-%d %H:%M:%S")
     return value.isoformat() if isinstance(value, date | time) else str(value)
 
@@ -138,35 +150,125 @@ def _text(value: str) -> Cell:
 
 
 def _csv(path: Path) -> Iterator[tuple[int, list[Cell]]]:
-    """Strict UTF-8, else GB18030 (which has GBK and GB2312 in it), UTF-16 by its mark."""
-    encoding = _encoding(path)
+    """UTF-8, else GB18030 (which has GBK and GB2312 in it), UTF-16 by its mark; rows that are not are UNREADABLE."""
+    encoding, width = _encoding(path), 0
     csv.field_size_limit(_LONGEST_FIELD)
-    with path.open(encoding=encoding, newline="") as file:
+    with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
         delimiter = _delimiter(file.read(65_536))
         file.seek(0)
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
-            for row in rows:
-                yield rows.line_num, [_text(value) for value in row]
-        except csv.Error:
-            raise SheetError(f"line {rows.line_num}: not valid CSV; check its quotes") from None
+        lines = _Lines(file)
+        while True:
+            # A row that can't be read costs itself alone: the lines after it are read again, from the next one on.
+            rows = csv.reader(lines, delimiter=delimiter, strict=True)
+            try:
+                for row in rows:
+                    lines.check(width, delimiter)
+                    width = len(row) if len(row) > 1 else width
+                    whole = not any(_UNDECODED.search(value) for value in row)
+                    yield lines.taken(), [_text(value) for value in row] if whole else UNREADABLE
+            except (csv.Error, _StrayQuoteError):
+                yield lines.give_back(), UNREADABLE
+                continue
+            return
+
+
+class _StrayQuoteError(Exception):
+    """A row goes on over more lines than any does, or over lines that are rows themselves: a quote was not closed."""
+
+
+class _Lines:
+    """The lines of a file, of which those of a row that can't be read come again, but for its first."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._given: list[str] = []
+        self._again: deque[str] = deque()
+        self._number = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._given) == _MOST_LINES:
+            raise _StrayQuoteError
+        line = self._again.popleft() if self._again else next(self._file)
+        self._given.append(line)
+        self._number += 1
+        return line
+
+    def check(self, width: int, delimiter: str) -> None:
+        """Raises _StrayQuoteError when two lines of the row have the cells of a whole row each: it is several rows, between a
+        stray quote in one and a stray quote in another. width: cells of the row before; 0: not known.
+        """
+        if not width or len(self._given) == 1:
+            return
+        # The quote that is still open when a line begins ends at the line's first.
+        parts = [self._given[0], *(line.replace('"', "", 1) for line in self._given[1:])]
+        if sum(_PAIRED.sub("", part).count(delimiter) + 1 == width for part in parts) > 1:
+            raise _StrayQuoteError
+
+    def taken(self) -> int:
+        """The row is whole: the number of its last line."""
+        self._given.clear()
+        return self._number
+
+    def give_back(self) -> int:
+        """The row can't be read: the number of its first line; those after it will come again."""
+        first = self._number - len(self._given) + 1
+        self._again.extendleft(reversed(self._given[1:]))
+        self._given.clear()
+        self._number = first
+        return first
 
 
 def _encoding(path: Path) -> str:
+    """The encoding in which most lines are text; raises SheetError where there is none."""
+    unknown = SheetError("the file is neither UTF-8 nor GB18030 nor whole UTF-16 text; save it as 'CSV UTF-8'")
     with path.open("rb") as file:
-        marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    for encoding in ("utf-16",) if marked else _DECODERS:
-        decoder = codecs.getincrementaldecoder(encoding)()
-        try:
-            with path.open("rb") as file:
-                while chunk := file.read(_CHUNK):
-                    if "\x00" in decoder.decode(chunk):
-                        raise SheetError("the file is neither a spreadsheet nor text; save it as .xlsx or .csv")
-                decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    raise SheetError("the file is neither UTF-8 nor GB18030 nor whole UTF-16 text; save it as 'CSV UTF-8'")
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return _whole_utf16(path, unknown)
+        file.seek(0)
+        lines = told = zeros = utf8 = certain = gb18030 = 0
+        while line := file.readline(_LONGEST_FIELD):
+            lines += 1
+            if line.isascii() and b"\0" not in line:
+                continue
+            told += 1
+            zeros += b"\0" in line
+            text = _decoded(line, "utf-8")
+            utf8 += bool(text)
+            certain += max(text, default="") >= _THREE_BYTES
+            gb18030 += bool(_decoded(line, "gb18030"))
+    if utf8 == told or certain > told / 2:
+        return "utf-8-sig"
+    if gb18030 > told / 2:
+        return "gb18030"
+    if told < lines / 2:  # ASCII with some lines that are no text
+        return "utf-8-sig"
+    if zeros:
+        raise SheetError("the file is neither a spreadsheet nor text; save it as .xlsx or .csv")
+    raise unknown
+
+
+def _decoded(line: bytes, encoding: str) -> str:
+    """The line as text; empty when it is none."""
+    try:
+        return "" if b"\0" in line else line.decode(encoding)
+    except UnicodeDecodeError:
+        return ""
+
+
+def _whole_utf16(path: Path, unknown: SheetError) -> str:
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                if "\x00" in decoder.decode(chunk):
+                    raise SheetError("the file is neither a spreadsheet nor text; save it as .xlsx or .csv")
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise unknown from None
+    return "utf-16"
 
 
 def _delimiter(start: str) -> str:

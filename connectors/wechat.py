@@ -97,7 +97,7 @@ def normalise(message: Message, ctx: Context) -> Record | None:
     union = fields.identifier(data, "UnionID", required=False)
     reported_at = times.epoch_time(data, "CreateTime")
     attachments = [fields.text(data, name) for name in ("PicUrl", "MediaId", "ThumbMediaId")]
-    located = kind == "location"
+    label, lat, lon = _place(data) if kind == "location" else ("", None, None)
     appeal = Appeal(
         upstream_id=_number(data, person, reported_at, ctx),
         reported_at=reported_at,
@@ -105,17 +105,23 @@ def normalise(message: Message, ctx: Context) -> Record | None:
         content=fields.text(data, _TEXT_FIELDS[kind], fields.CONTENT_LIMIT, required=kind == "text")
         if kind in _TEXT_FIELDS
         else "",
-        address=fields.text(data, "Label") if located else "",
+        address=label,
         via="微信",
-        # WeChat's X is the latitude.
-        lon=fields.number(data, "Location_Y", "bad_location") if located else None,
-        lat=fields.number(data, "Location_X", "bad_location") if located else None,
+        lon=lon,
+        lat=lat,
         # An OpenID is one account's own; the UnionID is the person's in all accounts of one owner.
         reporter=Reporter(account=("unionid", union) if union else ("openid", person)),
         attachments=[attachment for attachment in attachments if attachment],
         extra={"message_type": kind},
     )
     return to_report(appeal, data, message.raw, ctx)
+
+
+def _place(data: fields.Fields) -> tuple[str, float | None, float | None]:
+    """Label, latitude (WeChat's X) and longitude; 0, 0 is a phone that does not know where it is, and the label may."""
+    label = fields.text(data, "Label")
+    lat, lon = (fields.number(data, name, "bad_location") for name in ("Location_X", "Location_Y"))
+    return (label, None, None) if label and lat == lon == 0 else (label, lat, lon)
 
 
 def _number(data: fields.Fields, person: str, reported_at: int, ctx: Context) -> str:

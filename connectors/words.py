@@ -3,7 +3,6 @@
 The right-hand words are those of schemas/report and schemas/progress; each also stands for itself.
 """
 
-import re
 from typing import Final, TypeVar
 
 T = TypeVar("T")
@@ -51,11 +50,16 @@ URGENCIES: Final = _with_own(
         "特别紧急": "critical",
     }
 )
+#: By their place in a scale of five, which the figures count in three: 1 and 2, 3, 4 and 5.
 SATISFACTION: Final = _with_own(
     {
         "非常满意": "satisfied",
         "满意": "satisfied",
+        "比较满意": "satisfied",
         "基本满意": "basic",
+        "一般": "basic",
+        "不太满意": "dissatisfied",
+        "比较不满意": "dissatisfied",
         "不满意": "dissatisfied",
         "非常不满意": "dissatisfied",
         "未评价": "unrated",
@@ -79,26 +83,13 @@ YES_NO: Final[dict[str, bool]] = {
 }
 SECRET: Final = YES_NO | {"保密": True, "匿名": True, "不保密": False, "公开": False, "实名": False}
 CONTACTED: Final = YES_NO | {"已联系": True, "未联系": False}
-#: 无法回访: nobody could be asked.
+#: 基本解决 is what the caller accepts as solved, 部分解决 leaves some of it open. 无法回访: nobody could be asked.
 SOLVED: Final[dict[str, bool | None]] = {
     **YES_NO,
-    **dict.fromkeys(("已解决", "解决", "solved"), True),
+    **dict.fromkeys(("已解决", "解决", "基本解决", "solved"), True),
     **dict.fromkeys(("未解决", "部分解决", "unsolved"), False),
     **dict.fromkeys(("无法回访", "未知", "unable"), None),
 }
-#: What became of a request for more time or of an objection: only what was granted changes the due time.
-RULINGS: Final = {
-    **dict.fromkeys(("申请", "已申请", "待审批", "asked"), "asked"),
-    **dict.fromkeys(("同意", "批准", "通过", "已批准", "approved"), "approved"),
-    **dict.fromkeys(("不同意", "驳回", "不通过", "refused"), "refused"),
-}
-#: How actions and states say the same, in this order within a text: 待批准 approves nothing, 申请已通过 does.
-_RULED: Final = (
-    ("refused", re.compile("驳回|不同意|不通过|未通过|不予|不批准|未批准|拒绝|退回|撤回|取消")),
-    ("asked", re.compile(r"待\S{0,8}[审批]")),
-    ("approved", re.compile("同意|通过|批准")),
-    ("asked", re.compile("申请|提交|发起|[审批核]中")),
-)
 #: Steps of a case whatever the feed; a feed adds its own words.
 STEPS: Final = _with_own(
     {
@@ -128,28 +119,38 @@ STEPS: Final = _with_own(
         "回访": "revisit",
         "办结": "close",
         "结案": "close",
+        "强制结案": "close",
         "归档": "close",
         "评价": "rate",
         "退单": "return",
         "退回": "return",
+        "回退": "return",
         "改派": "redispatch",
+        "转派": "redispatch",
+        "二次派遣": "redispatch",
         "延期": "extend",
         "重办": "redo",
+        "重新办理": "redo",
+        "二次办理": "redo",
+        "再次交办": "redo",
         "核实": "verify",
         "核查": "check",
         "返工": "rework",
         "申诉": "object",
         "挂账": "suspend",
         "恢复": "resume",
+        "解挂": "resume",
+        "解除挂账": "resume",
+        "取消挂账": "resume",
         "督办": "supervise",
         "催办": "supervise",
         "补充": "supplement",
         "作废": "cancel",
         "撤单": "cancel",
+        # It ends before anybody works on it.
+        "不予受理": "cancel",
+        "不予立案": "cancel",
+        # Each merged order stays one of its own, with its own reply: nothing of its state changes.
+        "并单": "verify",
     }
 )
-
-
-def ruling(text: str) -> str:
-    """asked, approved or refused, as the text of an action or a state has it; empty where it says neither."""
-    return next((word for word, pattern in _RULED if pattern.search(text)), "")

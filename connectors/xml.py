@@ -27,6 +27,8 @@ def parse_xml(body: bytes, content_type: str) -> Element:
     label = media_type(content_type)[1] or (declared[1].decode() if declared else "")
     # The declaration names the encoding of the bytes, which are text by now.
     text = decode_text(body[declaration.end() if declaration else 0 :], label)
+    if "\0" in text:  # UTF-16 without its mark, which the parser would guess, and find a DTD in
+        raise Refusal("bad_xml", "not valid XML: a NUL character; send UTF-8")
     try:
         if _DTD in text:  # perhaps in a comment or CDATA only: defusedxml, whose parser is Python and slow, tells
             root = defusedxml.ElementTree.fromstring(text.lstrip(), forbid_dtd=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import aiohttp
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
+from yarl import URL
 
 from connectors.privacy import SealError
 from hub.kafka_admin import committed_offsets, offset_ranges
@@ -109,9 +110,13 @@ class _Replay:
         secret = self._secrets.channels.get(record["channel"] or "")
         if channel is None or secret is None:
             raise ReplayError(f"channels.toml or the secrets file has no channel {record['channel']}: add it")
+        if not record["original"]:
+            raise ReplayError(f"its original was not kept ({record['reason_code']}): there is nothing to send again")
         body = _original(record, self._secrets)
         request = Request(body, record["content_type"] or "application/json", 1, record["replay_count"] + 1)
-        await self._player.send(channel, secret, f"/intake/{channel.id}", request, self.result.played)
+        tail = f"/{record['tail']}" if record["tail"] else ""
+        address = URL.build(path=f"/intake/{channel.id}{tail}").raw_path  # as it is sent, which the signature covers
+        await self._player.send(channel, secret, address, request, self.result.played)
 
     def _produce(self, record: DeadLetter) -> None:
         headers = [(REPLAY_HEADER, str(record["replay_count"] + 1).encode())]

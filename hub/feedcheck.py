@@ -54,6 +54,11 @@ _MOST_PROBLEMS: Final = 20
 #: First spellings of the coordinates, which a refused place is about.
 _POINT: Final = frozenset(("lon", "lng", "long", "lat", "经度", "纬度"))
 _SHOWN: Final = 40
+_NOT_UTF8: Final = (
+    "the file is not UTF-8, and was read as a file that is dropped; to send it as a request, save it as UTF-8 or declare its "
+    "charset, as in Content-Type text/csv; charset=gb18030"
+)
+_NAMELESS: Final = "a column that the channel does not know"
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,11 @@ class Checked:
 
 @dataclass
 class Result:
-    """All of it. `reasons`: problems by their code."""
+    """All of it. `reasons`: problems by their code. note: what to mind where the file was read in another way than it is sent."""
 
     channel: str
     messages: list[Checked] = field(default_factory=list)
+    note: str = ""
 
     @property
     def counts(self) -> Counter[str]:
@@ -104,6 +110,7 @@ class Result:
         counts = {status: self.counts[status] for status in ("ok", "ignored", "refused")}
         return {
             "channel": self.channel,
+            "note": self.note,
             **counts,
             "reasons": dict(self.reasons.most_common()),
             "messages": [asdict(message) for message in self.messages],
@@ -132,7 +139,7 @@ def check(
     ctx = Context(profile, roomy, privacy, Places(profile), ZoneInfo(profile.timezone), now, secret)
     result = Result(channel.id)
     try:
-        for where, item in islice(_items(path, content_type, connector, ctx), limit):
+        for where, item in islice(_items(path, content_type, connector, ctx, result), limit):
             result.messages.append(_checked(where, item, connector, ctx))
     except Refusal as refusal:
         result.messages.append(Checked("file", "refused", problems=(_finding(refusal),)))
@@ -147,12 +154,14 @@ def known_secret(path: Path, channel: Channel) -> ChannelSecret:
         return NO_SECRET
 
 
-def _items(path: Path, content_type: str, connector: Connector, ctx: Context) -> Iterator[tuple[str, Message | Broken]]:
-    """The file's messages with their places in it; raises Refusal where it can't be read as a whole."""
+def _items(
+    path: Path, content_type: str, connector: Connector, ctx: Context, result: Result
+) -> Iterator[tuple[str, Message | Broken]]:
+    """The file's messages with their places in it, and the result's note; raises Refusal where it can't be read as a whole."""
     suffix = path.suffix.lower()
     source = ctx.channel.source
     if not content_type and (suffix in _SHEETS or (suffix == ".csv" and isinstance(source, FilesSource))):
-        yield from _rows(path, source)
+        yield from _rows(path, ctx.channel)
         return
     media = content_type or _TYPES.get(suffix, "")
     if not media:
@@ -160,8 +169,12 @@ def _items(path: Path, content_type: str, connector: Connector, ctx: Context) ->
         raise CommandError(f"{path.name}: give --content-type, or a name that ends in one of {known}")
     body = path.read_bytes()
     try:
-        parsed: Parsed | None = None if media == open311.FORM else connector.parse(body, media, ctx)
+        parsed: Parsed | None = None if media == open311.FORM else _whole(body, media, connector, ctx)
     except Refusal as refusal:
+        if suffix == ".csv" and not content_type and refusal.code == "bad_encoding":
+            result.note = _NOT_UTF8
+            yield from _rows(path, ctx.channel)
+            return
         if suffix != ".xml" or refusal.code != "bad_xml" or body.count(b"\n") < 1:
             raise
         parsed = None
@@ -171,6 +184,17 @@ def _items(path: Path, content_type: str, connector: Connector, ctx: Context) ->
     unit = {"application/x-ndjson": "line", "text/csv": "row"}.get(media, "message")
     for number, item in enumerate(parsed.items, start=1):
         yield f"{unit} {number}", item
+
+
+def _whole(body: bytes, media: str, connector: Connector, ctx: Context) -> Parsed:
+    """The messages of a body; raises Refusal for one that is none, also where its connector keeps what can be kept of it."""
+    parsed = connector.parse(body, media, ctx)
+    if parsed.single:
+        (item,) = parsed.items
+        if isinstance(item, Broken):
+            raise item.refusal
+        return Parsed([item], single=True)
+    return parsed
 
 
 def _by_line(body: bytes, media: str, connector: Connector, ctx: Context) -> Iterator[tuple[str, Message | Broken]]:
@@ -183,9 +207,9 @@ def _by_line(body: bytes, media: str, connector: Connector, ctx: Context) -> Ite
                 yield f"line {number}", Broken(line, refusal)
 
 
-def _rows(path: Path, source: object) -> Iterator[tuple[str, Message | Broken]]:
+def _rows(path: Path, channel: Channel) -> Iterator[tuple[str, Message | Broken]]:
     """Rows of a spreadsheet, as the reader of dropped files reads them."""
-    options = TableOptions()
+    options, source = TableOptions(), channel.source
     if isinstance(source, FilesSource):
         names = TableOptions.__dataclass_fields__
         options = TableOptions(**{name: getattr(source, name) for name in names})
@@ -195,7 +219,24 @@ def _rows(path: Path, source: object) -> Iterator[tuple[str, Message | Broken]]:
         if "fields" in row:
             where = f"{row['sheet']} row {row['line']}".strip()
             message = Message(row["fields"], b"")
-            yield where, Broken(b"", Refusal("bad_field", row["problem"])) if row["problem"] else message
+            problem = _without_values(row["problem"], channel)
+            yield where, Broken(b"", Refusal("bad_field", problem)) if problem else message
+
+
+def _without_values(problem: str, channel: Channel) -> str:
+    """A row's problem without the columns that the channel does not know: where the header is missing they are values."""
+    names, mark, what = problem.partition(": stands as ")
+    if not mark:
+        return problem
+    _, kinds = _SHAPES.get(channel.protocol, ("", {}))
+    known = {name for shape in kinds.values() for name in shape.spellings}
+    told = {
+        name
+        if name.rpartition("/")[2] in known or any(name in path for path in channel.mapping.values())
+        else _NAMELESS
+        for name in names.split(", ")
+    }
+    return f"{', '.join(sorted(told))}{mark}{what}"
 
 
 def _checked(where: str, item: Message | Broken, connector: Connector, ctx: Context) -> Checked:
@@ -353,6 +394,8 @@ def shown(result: Result) -> Group:
             reasons.add_row(code, f"{count:,}")
         parts.append(reasons)
     counts = result.counts
+    if result.note:
+        parts.append(Text(result.note, "yellow"))
     line = f"{counts['ok']:,} ok, {counts['ignored']:,} ignored by rule, {counts['refused']:,} refused"
     return Group(*parts, Text(f"{result.channel}: {line}", "bold"))
 

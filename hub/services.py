@@ -1,9 +1,11 @@
 """The four processes, put together from settings, profile and secrets."""
 
+import logging
 import os
 import signal
 import ssl
 import time
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -60,8 +62,20 @@ def _codec(settings: Settings) -> Codec:
     return codec
 
 
+def place_only(record: logging.LogRecord) -> bool:
+    """Leaves of a web server's error its type and place: its text quotes what a sender wrote where a request should begin."""
+    if record.exc_info and isinstance(record.exc_info[1], Exception):
+        error = record.exc_info[1]
+        frame = traceback.extract_tb(error.__traceback__)[-1:]
+        where = f" in {frame[0].filename}, line {frame[0].lineno}" if frame else ""
+        record.msg, record.args = f"{type(error).__name__}{where}", ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def _serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
+    logging.getLogger("aiohttp.server").addFilter(place_only)
     web.run_app(app, host=host, port=port, ssl_context=tls, print=None, access_log=None, shutdown_timeout=_SHUTDOWN_S)
 
 

@@ -130,7 +130,7 @@ def _about(topic: str) -> str:
 
 def _channel(topic: TopicSpec) -> dict[str, Any]:
     subject = _subject(topic.name)
-    configuration = {name: int(value) for name, value in topic.config.items()}
+    configuration = {name: int(value) if value.isdigit() else value for name, value in topic.config.items()}
     return {
         "address": topic.name,
         "title": _TITLES[subject],

@@ -7,7 +7,7 @@ docs/decisions/0007-personal-data.md has the rules and where they come from.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
@@ -25,7 +25,9 @@ _SPOKEN: Final = {
     )
     for character in characters
 } | {character: str(n) for n, character in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")} | {chr(0x2080 + n): str(n) for n in range(10)}  # fmt: skip
-_REPEATS: Final = {"二": 2, "两": 2, "俩": 2, "三": 3, "四": 4, "五": 5, "六": 6} | {str(n): n for n in range(2, 7)}
+_REPEATS: Final = {"二": 2, "两": 2, "俩": 2, "三": 3, "四": 4, "五": 5, "六": 6, "双": 2} | {
+    str(n): n for n in range(2, 7)
+}
 
 _INVISIBLE: Final = (
     "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
@@ -34,19 +36,26 @@ _INVISIBLE: Final = (
 _DASHES: Final = "\\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
 #: Between the parts of one number; what may also stand between different numbers is in _LISTING.
 _TIGHT: Final = rf" \t\u00a0\u2000-\u200a\u202f\u205f\u3000{_DASHES}.．·•・‧∙⋅_＿*＊~～|｜()（）\[\]【】{_INVISIBLE}"
-_LISTING: Final = r",，、/／\\。;；\n\r"
-_WORD: Final = "转|轉|空格|空|横杠|横|杠|点|点儿|分机|再|然后|接着|接|后面|后|逗号|减|加|嗯|呃|哦|那个"
+_LISTING: Final = r",，、/／\\。;；:：+＋=＝…&＆^<>「」#＃'＇\"＂‘’“”\n\r"
+_WORD: Final = (
+    "转|轉|空格|空|横杠|横|杠|点|点儿|分机|再|然后|接着|接|后面|后|逗号|减|加|嗯|呃|哦|啊|那个|中间"
+    "|(?:&nbsp;)+|(?:<br ?/?>)+"
+)
 #: ** is a mask's, and what stands around it was read before.
 _GAP: Final = rf"(?!\*\*)[{_TIGHT}{_LISTING}]{{0,6}}(?:(?:{_WORD})[{_TIGHT}{_LISTING}]{{0,3}})?"
 #: For a character class; a text with none of these holds no number.
 DIGITS: Final = rf"\d{''.join(_SPOKEN)}"
 _DIGIT: Final = f"[{DIGITS}]"
-#: 四个零 inside a number; never at its start, where it would be "three 138...".
-_REPEAT: Final = rf"[{''.join(_REPEATS)}]个(?:[{''.join(_SPOKEN)}]|\d(?!\d))"
-_CHECK: Final = "[XxＸｘ](?![A-Za-zＡ-Ｚａ-ｚ\\d])"
-_ROW: Final = re.compile(rf"{_DIGIT}(?:{_GAP}(?:{_REPEAT}|{_DIGIT}|{_CHECK})){{4,}}")
+#: 四个零, 双零 inside a number; never at its start, where it would be "three 138...".
+_REPEAT: Final = rf"(?:[{''.join(_REPEATS)}]个|[双俩])(?:[{''.join(_SPOKEN)}]|\d(?!\d))"
+#: Also as the Roman ten, the Cyrillic letter and the sign of multiplication.
+_CHECK: Final = "[XxＸｘⅩⅹХх×](?![A-Za-zＡ-Ｚａ-ｚ\\d])"
+# The first alternative is what the second finds, too, and is quicker.
+_ROW: Final = re.compile(rf"{_DIGIT}(?:\d(?!个)|{_GAP}(?:{_REPEAT}|{_DIGIT}|{_CHECK})){{4,}}")
 _ATOM: Final = re.compile(rf"(?P<repeat>{_REPEAT})|(?P<plain>\d+)|(?P<spoken>[{''.join(_SPOKEN)}])|(?P<check>{_CHECK})")
 _LISTED: Final = re.compile(f"[{_LISTING}]")
+_SUM: Final = re.compile("[+＋=＝]")
+_CLOCK: Final = re.compile("[:：]")
 
 _PROVINCE: Final = "(?:1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3])"
 _MONTH_DAY: Final = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
@@ -57,6 +66,8 @@ _MOBILE: Final = re.compile(r"(?:0?086|86|0)?1[3-9]\d{9}")
 _LANDLINE: Final = re.compile(
     r"(?P<area>(?:(?:00)?860?|0)(?:10|2[0-57-9]|(?P<four>[3-9]\d\d)))[2-9]\d{6}(?P<eighth>\d)?"
 )
+#: Mobile numbers without anything between them.
+_MOBILES: Final = re.compile(r"(?:1[3-9]\d{9}){2,4}")
 _SERVICE: Final = re.compile(r"[48]00\d{7}")
 #: UnionPay 62 and older domestic ranges, Visa, Mastercard; the others only with a right Luhn digit.
 _CARD: Final = re.compile(r"6[025689]\d{14,17}|4\d{15}|4\d{18}|5[0-8]\d{14}|95\d{14,17}")
@@ -65,6 +76,8 @@ _CHECKED_CARD: Final = re.compile(r"(?:2[2-7]|35)\d{14}|3[47]\d{13}|9\d{15,18}")
 _CASE_CODE: Final = re.compile(rf"{_PROVINCE}\d{{4}}20\d\d{_MONTH_DAY}\d{{5}}")
 _DATE: Final = re.compile(rf"(?:19|20)\d\d{_MONTH_DAY}")
 
+#: Not the + of a sum.
+_ABROAD: Final = re.compile(r"(?<!\d)[+＋]$")
 _CUE_REACH: Final = 16
 _NEAR: Final = r"[^\d。；;！？!?\n]{0,6}$"
 _PHONE_CUE: Final = re.compile(
@@ -83,11 +96,17 @@ _NUMBER_CUE: Final = re.compile(
     r"|坐标|金额|预算|[¥￥$#№]|[Nn][Oo]\.?|ID|[A-Za-z]-?)[^\d。；;，,\n]{0,4}$"
 )
 _UNIT_AFTER: Final = re.compile(
-    r"\s?(?:[元块号米平㎡%％人户吨度年月日岁次个条株件份台套亩股盒公千万亿℃]|[A-Za-z.．:：/_=-]|立方)"
+    r"\s?(?:[元块号米平㎡%％人户吨度年月日岁次个条株件份台套亩股盒公千万亿℃]|[A-Za-z.．:：/_=]|-(?!\d{3,4}(?![\d-]))|立方)"
+)
+#: What leads on from a phone number to the person: 转8012, -8012.
+_EXTENSION: Final = re.compile(
+    rf"[{_TIGHT},，]{{0,3}}(?:(?:转|轉|分机|[Ee][Xx][Tt])(?:分机|号)?[{_TIGHT}.:：]{{0,3}}{_DIGIT}{{2,6}}|[{_DASHES}]\d{{3,5}})"
+    rf"[)）]?(?![\d{_DASHES}])"
 )
 _LOCAL_BARRED_BEFORE: Final = re.compile(r"[\dA-Za-z.．\-_/#=@:：%+*\\]$")
 
 
+_PHONES: Final = frozenset(("mobile", "landline", "local"))
 _SHORTEST: Final = 7
 _LONGEST: Final = 19
 
@@ -119,7 +138,18 @@ def find_numbers(text: str) -> list[Found]:
         atoms = _atoms(text, row.start(), row.end())
         if sum(len(atom.digits) for atom in atoms) >= _SHORTEST:
             found += _read(text, atoms)
-    return found
+    if not found:
+        return found
+    return [_with_extension(text, one, other) for one, other in zip(found, (*found[1:], None), strict=True)]
+
+
+def _with_extension(text: str, one: Found, following: Found | None) -> Found:
+    """A phone number with the extension behind it, where that is not the next number."""
+    if one.kind not in _PHONES or not (behind := _EXTENSION.match(text, one.end)):
+        return one
+    if following and following.start < behind.end():
+        return one
+    return replace(one, end=behind.end())
 
 
 def plain_digits(text: str) -> str:
@@ -141,6 +171,13 @@ def _atoms(text: str, start: int, end: int) -> list[_Atom]:
         else:
             digits = _SPOKEN.get(piece, "X")
         listed = last < found.start() and _LISTED.search(text, last, found.start()) is not None
+        if len(digits) >= 22 and _MOBILES.fullmatch(digits):
+            starts = range(found.start(), found.end(), 11)
+            atoms += [
+                _Atom(at, at + 11, digits[at - starts[0] :][:11], True, at > starts[0] or listed) for at in starts
+            ]
+            last = found.end()
+            continue
         atoms.append(_Atom(found.start(), found.end(), digits, found.lastgroup == "plain", listed))
         last = found.end()
     return atoms
@@ -154,7 +191,7 @@ class _Cues:
 
     @property
     def abroad(self) -> bool:
-        return self._before.endswith(("+", "＋"))
+        return _ABROAD.search(self._before) is not None
 
     @property
     def masked(self) -> bool:
@@ -230,7 +267,7 @@ def _with_brackets(text: str, start: int, end: int) -> tuple[int, int]:
 def _kind(text: str, atoms: list[_Atom], digits: str, cues: _Cues) -> Kind | Literal["keep"] | None:
     """What these atoms are together; "keep": a number that is nobody's and hides no other."""
     kind = _by_digits(text, atoms, digits, cues)
-    return kind if kind is not None and _shape_fits(atoms) else None
+    return kind if kind is not None and _shape_fits(text, atoms) else None
 
 
 def _by_digits(text: str, atoms: list[_Atom], digits: str, cues: _Cues) -> Kind | Literal["keep"] | None:
@@ -260,19 +297,31 @@ def _is_landline(atoms: list[_Atom], digits: str, cues: _Cues) -> bool:
     return whole and _cut_after(atoms, digits, len(found["area"]))
 
 
-def _shape_fits(atoms: list[_Atom]) -> bool:
+def _shape_fits(text: str, atoms: list[_Atom]) -> bool:
     """Whether the atoms may be parts of one number, and not a list of several."""
     if len(atoms) == 1:
         return True
     sizes = [len(atom.digits) for atom in atoms if atom.plain]
+    if sizes and any(atom.listed for atom in atoms[1:]):
+        signs = "".join(text[one.end : other.start] for one, other in pairwise(atoms))
+        if _SUM.search(signs) and sizes != [3, 4, 4]:
+            return False
+        if (len(sizes) == len(atoms) or _CLOCK.search(signs)) and not (min(sizes) >= 3 or max(sizes) == 1):
+            return False
     if len(sizes) < len(atoms):
         return True  # digits spoken one by one are no list
-    if any(atom.listed for atom in atoms[1:]) and not (min(sizes) >= 3 or max(sizes) == 1):
+    if len(atoms) > 3 and _are_decimals(text, atoms):
         return False
     if len(atoms) > 3 and max(sizes) == 2:
         values = [int(atom.digits) for atom in atoms]
         return any(one >= other for one, other in pairwise(values))
     return True
+
+
+def _are_decimals(text: str, atoms: list[_Atom]) -> bool:
+    """Whether each second separator is a point, and no other: 13.5 12.6 13.8."""
+    points = [text[one.end : other.start] in (".", "．") for one, other in pairwise(atoms)]
+    return all(one != other for one, other in pairwise(points))
 
 
 def _cut_after(atoms: list[_Atom], digits: str, length: int) -> bool:
@@ -343,4 +392,5 @@ def _is_local(text: str, atoms: list[_Atom], digits: str, cues: _Cues) -> bool:
     if cues.phone or _PHONE_CUE_AFTER.match(text, end):
         return True
     whole = len(digits) == 8 and all(one.end == other.start for one, other in pairwise(atoms))
-    return whole and not _DATE.fullmatch(digits) and not cues.inside_another
+    counted = digits in "123456789"  # 一二三四五六七八九号楼
+    return whole and not counted and not _DATE.fullmatch(digits) and not cues.inside_another

@@ -26,30 +26,53 @@ _FOLD: Final = (
 _FULL_WIDTH: Final = re.compile("[\uff01-\uff5e\u3000\xa0\u2010-\u2015\u2212]")
 
 # GA 36: province, issuing office, then five characters (six for new energy), the last maybe a word; WJ armed police.
-_PROVINCES: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
-_MARK: Final = r"[A-HJ-NP-Za-hj-np-zＡ-ＨＪ-ＮＰ-Ｚａ-ｈｊ-ｎｐ-ｚ\d一二三四五六七八九零〇幺洞两拐勾]"
+_PROVINCES: Final = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼滬雲遼魯蘇贛晉陝閩貴粵寧瓊"
+_LETTER: Final = "[A-Za-zＡ-Ｚａ-ｚ]"
+_MARK: Final = f"[A-HJ-NP-Za-hj-np-zＡ-ＨＪ-ＮＰ-Ｚａ-ｈｊ-ｎｐ-ｚ{DIGITS}]"
 _DOT: Final = "[ \t\u3000\xa0.．·•・‧∙_＿\\-－—–\u200b-\u200d\ufeff]{0,2}"
-_PLATE: Final = re.compile(
-    rf"(?P<plate>[{_PROVINCES}]{_DOT}[A-Za-zＡ-Ｚａ-ｚ]{_DOT}"
-    rf"(?=(?:[A-Za-zＡ-Ｚａ-ｚ]{_DOT}){{0,5}}[\d一二三四五六七八九零〇幺])"
+_MARKS: Final = (
+    rf"(?=(?:{_LETTER}{_DOT}){{0,5}}[{DIGITS}])"
     rf"{_MARK}(?:{_DOT}{_MARK}){{3,4}}{_DOT}(?:{_MARK}|[挂学警港澳领使试超])(?![A-Za-z\d])"
-    rf"|使{_DOT}\d{{3}}{_DOT}\d{{3}}(?!\d)|(?<!\d)\d{{3}}{_DOT}\d{{3}}{_DOT}使(?!用)"
-    rf"|[WＷ][JＪ]{_DOT}(?:[{_PROVINCES}]{_DOT})?(?:\d{_DOT}){{4}}[\dA-Za-z](?![A-Za-z\d]))"
 )
-_MAYBE_PLATE: Final = re.compile(rf"[{_PROVINCES}][\s.．·•_\-—\u200b-\u200d]{{0,2}}[A-Za-zＡ-Ｚａ-ｚ]|使|[WＷ][JＪ]")
+#: Between the two letters and the rest: a dot, another sign, a bracket or 号牌.
+_AFTER_LETTER: Final = (
+    rf"(?:{_DOT}|[ ]?[:：、,，/／][ ]?|[ ]?(?P<open>[(（【“\"])|[”\"]|(?:号牌|车牌|牌照|牌)(?:号码|号)?[为是:：]?)"
+)
+_PLATE: Final = re.compile(
+    rf"[{_PROVINCES}](?:{_DOT}|牌){_LETTER}{_AFTER_LETTER}{_MARKS}(?(open)[)）】”\"]?)"
+    rf"|使{_DOT}\d{{3}}{_DOT}\d{{3}}(?!\d)|(?<!\d)\d{{3}}{_DOT}\d{{3}}{_DOT}使(?!用)"
+    rf"|[WＷ][JＪ]{_DOT}(?:[{_PROVINCES}]{_DOT})?(?:\d{_DOT}){{4}}[\dA-Za-z](?![A-Za-z\d])"
+    # Forces: 军A12345; those that are points of the compass only where the text speaks of a plate.
+    rf"|(?:[军軍空海]|(?<=[车牌号是:：])[北沈兰济南广成]){_DOT}[A-ZＡ-Ｚ]{_DOT}\d{{5}}(?![A-Za-z\d])"
+    # Without a province, where the text says that a plate follows.
+    rf"|(?:车牌|车号|牌号|牌照)(?:号码|号)?[是为:：\s]{{0,2}}(?P<bare>{_LETTER}{_DOT}{_MARKS})"
+)
+#: 、B67890 after a plate.
+_ANOTHER_PLATE: Final = re.compile(rf"[ ]?[、,，/／和及与][ ]?(?P<bare>{_LETTER}{_DOT}{_MARKS})")
+# The first character is looked for by itself, since a set of characters is what `re` finds quickest.
+_PLATE_STARTS: Final = f"{_PROVINCES}军軍空海北沈兰济南广成使WＷ车牌"
+_PLATE_GOES_ON: Final = (
+    rf"(?<=[{_PROVINCES}])(?:[\s.．·_\-—\u200b-\u200d]{{0,2}}|牌){_LETTER}|(?<=[军軍空海北沈兰济南广成]){_DOT}[A-ZＡ-Ｚ]"
+    "|(?<=使)|(?<=[WＷ])[JＪ]|(?<=车)[牌号]|(?<=牌)[号照]"
+)
+_MAYBE_PLATE: Final = re.compile(f"[{_PLATE_STARTS}](?:{_PLATE_GOES_ON})")
 _EMAIL: Final = re.compile(
-    r"(?<![A-Za-z0-9_.%+-])(?P<user>[A-Za-z0-9_.%+-]{1,64})"
-    r"(?:[ ]{0,2}@[ ]{0,2}|[ ]?(?:\(at\)|\[at\]|艾特)[ ]?)"
-    r"(?P<host>[A-Za-z0-9\u4e00-\u9fff-]{1,63}(?:[ ]?\.[ ]?[A-Za-z0-9-]{1,63}){1,8}|[A-Za-z0-9-]{1,63}\.[\u4e00-\u9fff]{2,4})",
+    r"(?<![A-Za-z0-9_.%+-])(?:(?P<user>[A-Za-z0-9_.%+-]{1,64})"
+    r"(?:[ ]{0,2}@[ ]{0,2}|[ ]?(?:\(at\)|\[at\]|艾特)[ ]?)|(?P<han>[\u4e00-\u9fff]{1,4})@)"
+    r"(?P<host>[A-Za-z0-9\u4e00-\u9fff-]{1,63}(?:[ ]?\.[ ]?[A-Za-z0-9-]{1,63}){1,8}|[A-Za-z0-9-]{1,63}\.[\u4e00-\u9fff]{2,4}"
+    # A point that was typed or heard as another sign: only before what ends a host.
+    r"|[A-Za-z0-9-]{1,63}(?:[ ]?[.。,点·][ ]?(?:com|cn|net|org|edu|gov))+)",
     re.IGNORECASE,
 )
 _MAYBE_EMAIL: Final = re.compile(r"[@＠]|艾特|[(\[（【][AaＡａ][TtＴｔ]")
 
 #: Something of all that is masked. Most fields of most messages have none of it, and one look is all they cost.
-_MAYBE: Final = re.compile(f"[{DIGITS}{CUE_STARTS}@＠艾使(（\\[【]|{_MAYBE_PLATE.pattern}")
+_OTHERS: Final = f"{DIGITS}{CUE_STARTS}@＠艾(（\\[【"
+_MAYBE: Final = re.compile(f"[{_PLATE_STARTS}{_OTHERS}](?:(?<=[{_OTHERS}])|{_PLATE_GOES_ON})")
 
 _MOBILE: Final = re.compile(r"(?:(?:\+|00)?86|0)?(1[3-9]\d{9})")
 _PHONE: Final = re.compile(r"0?\d{7,12}")
+_COUNTRY: Final = re.compile(r"^(?:00)?860?")
 _SEPARATORS: Final = re.compile(r"[\s().\-·_/\u200b-\u200f\u2060\ufeff]+")
 
 
@@ -88,12 +111,22 @@ def _spans(text: str) -> list[_Span]:
         return []
     spans = [(found.start, found.end, _NUMBER_MASKS[found.kind](found.digits)) for found in find_numbers(text)]
     if _MAYBE_PLATE.search(text):
-        spans += [(*found.span("plate"), _mask_plate(found["plate"])) for found in _PLATE.finditer(text)]
+        spans += _plates(text)
     if _MAYBE_EMAIL.search(text):
         folded = fold(text).replace("【", "[").replace("】", "]")
-        spans += [(*f.span(), _mask_email(f["user"], f["host"])) for f in _EMAIL.finditer(folded)]
+        spans += [(*f.span(), _mask_email(f["user"] or "", f["host"])) for f in _EMAIL.finditer(folded)]
     spans += [(start, end, mask_name(name)) for start, end, name in find_names(text)]
     return _apart(spans) if len(spans) > 1 else spans
+
+
+def _plates(text: str) -> list[_Span]:
+    spans: list[_Span] = []
+    for found in _PLATE.finditer(text):
+        bare = found["bare"]
+        spans.append((*found.span("bare"), f"{bare[0]}****") if bare else (*found.span(), _mask_plate(found[0])))
+        while another := _ANOTHER_PLATE.match(text, spans[-1][1]):
+            spans.append((*another.span("bare"), f"{another['bare'][0]}****"))
+    return spans
 
 
 def _apart(spans: list[_Span]) -> list[_Span]:
@@ -110,8 +143,8 @@ def _apart(spans: list[_Span]) -> list[_Span]:
 
 
 def _mask_email(user: str, host: str) -> str:
-    """The address with its first character and its host, unless a number can be read in that."""
-    return f"{user[0]}***@{FULL_MASK if find_numbers(host) else host.replace(' ', '')}"
+    """The address with its user's first letter and its host, unless a number can be read in that."""
+    return f"{user[:1]}***@{FULL_MASK if find_numbers(host) else host.replace(' ', '')}"
 
 
 def mask_name(name: str) -> str:
@@ -120,12 +153,20 @@ def mask_name(name: str) -> str:
 
 
 def phone_digits(text: str) -> str:
-    """A phone number as bare digits (a mobile without country code); empty for anything else, a masked number too."""
+    """A phone number as bare digits (a mobile without country code); of several, or among words, the first.
+
+    Empty for anything else, a masked number too.
+    """
     digits = text if text.isdecimal() and text.isascii() else _SEPARATORS.sub("", plain_digits(fold(text)))
     if found := _MOBILE.fullmatch(digits):
         return found[1]
     digits = digits.removeprefix("+86")
-    return digits if _PHONE.fullmatch(digits) else ""
+    if _PHONE.fullmatch(digits):
+        return digits
+    first = next((found for found in find_numbers(text) if found.kind in ("mobile", "landline", "local")), None)
+    if first is None:
+        return ""
+    return first.digits[-11:] if first.kind == "mobile" else _COUNTRY.sub("0", first.digits)
 
 
 def mask_phone(digits: str) -> str:

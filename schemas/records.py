@@ -158,6 +158,7 @@ class DeadLetter(TypedDict):
     original: bytes
     sealed_key_id: str | None
     replay_count: int
+    tail: str | None
 
 
 class Ruling(TypedDict):

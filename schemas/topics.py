@@ -31,6 +31,8 @@ _DAY_MS: Final = 24 * 3600 * 1000
 #: `routed` is what a worker rebuilds its state from and the sink may re-read: keep it longer than any matching window.
 _RETENTION_MS: Final = 400 * _DAY_MS
 _KEPT: Final = {"retention.ms": str(_RETENTION_MS)}
+#: The broker's own time of each record, not its writer's: some sources write their topics themselves.
+_TIMED: Final = {"message.timestamp.type": "LogAppendTime"}
 #: A decision and a dead letter hold a whole record of another topic, which may be 1 MiB by itself.
 _WRAPPING: Final = {"max.message.bytes": str(2 * 1024 * 1024)}
 
@@ -68,7 +70,7 @@ def replay_count(headers: Iterable[tuple[str, bytes | None]]) -> int:
 def all_topics(feeds: Iterable[str], assembled: Iterable[str] = ()) -> list[TopicSpec]:
     """Every topic of a deployment with these feeds, of which those in `assembled` come as single messages."""
     return [
-        *(TopicSpec(intake_topic(feed), INTAKE_PARTITIONS) for feed in sorted(feeds)),
+        *(TopicSpec(intake_topic(feed), INTAKE_PARTITIONS, _KEPT | _TIMED) for feed in sorted(feeds)),
         *(TopicSpec(messages_topic(feed), INTAKE_PARTITIONS) for feed in sorted(assembled)),
         TopicSpec(ROUTED, INTAKE_PARTITIONS, _KEPT | _WRAPPING),
         TopicSpec(REVIEW, INTAKE_PARTITIONS, _KEPT | _WRAPPING),

@@ -42,4 +42,5 @@ def dead_letter(raw: Raw, code: ReasonCode, reason: str) -> DeadLetter:
         "original": raw.value,
         "sealed_key_id": None,
         "replay_count": replay_count(raw.headers),
+        "tail": None,
     }

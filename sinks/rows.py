@@ -263,6 +263,7 @@ DEAD_LETTERS: Final = Table(
         "original": _TEXT,
         "sealed_key_id": _MAYBE_TEXT,
         "replay_count": "UInt32",
+        "tail": _MAYBE_TEXT,
     },
     None,
 )

@@ -1,9 +1,8 @@
 """One chunk of an intake topic-partition: decode, check, decide, encode. No I/O."""
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -15,11 +14,11 @@ from profiles import Channel, Profile
 from schemas import topics
 from schemas.codec import Codec, DecodeError, parse
 from schemas.ids import digest_id, report_id
-from schemas.personal import has_personal
 from schemas.records import Change, DeadLetter, Report, RoutedReport
 from schemas.registry import schema
 from streams import changes
 from streams.decide import Decider, Origin
+from streams.direct import check_direct
 from streams.state import PartitionState
 
 STAGE: Final = "worker"
@@ -27,12 +26,8 @@ _HEADER_BYTES: Final = 5
 #: Years 2000 to 2100, milliseconds.
 _FIRST_TIME: Final = 946_684_800_000
 _LAST_TIME: Final = 4_133_980_800_000
-_DAY_MS: Final = 24 * 3600 * 1000
 #: Protocol of the channels whose sources write their topic themselves: no connector of ours has masked what they say.
 _DIRECT: Final = "kafka"
-_HASH: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
-#: Nonce and tag of a seal that holds nothing.
-_SEAL_BYTES: Final = 12 + 16
 
 #: A Kafka key and value.
 Message = tuple[bytes, bytes]
@@ -127,36 +122,6 @@ def check(report: Report, feed: str, channel: Channel | None) -> None:
         raise DecodeError("bad_location", "only one of the fields lon and lat is given: give both or none")
     if lon is not None and lat is not None and not (math.fabs(lon) <= 180 and math.fabs(lat) <= 90):
         raise DecodeError("bad_location", "fields lon and lat are no degrees of WGS-84")
-    if channel.protocol == _DIRECT:
-        check_direct(report)
-
-
-def check_direct(report: Report) -> None:
-    """What a connector would have seen to in a record that a source wrote itself; raises DecodeError as `check` does."""
-    if report["reported_at"] > report["received_at"] + _DAY_MS:
-        raise DecodeError("bad_time", "field reported_at lies more than 24 h after received_at: check the clock")
-    if report["part_ids"]:
-        raise DecodeError("bad_record", "field part_ids: only the hub assembles reports; leave it empty")
-    key = report["reporter_key"]
-    if key is not None and key != report["device_id"] and not _HASH.fullmatch(key):
-        raise DecodeError("unmasked", "field reporter_key is no keyed hash of 32 hex digits: never the number itself")
-    if report["sealed"] is not None and (not report["sealed_key_id"] or len(report["sealed"]) < _SEAL_BYTES):
-        raise DecodeError("unmasked", "field sealed is no sealed original with its key id: leave it out, or seal it")
-    for name, text in _texts(report):
-        if has_personal(text):
-            raise DecodeError("unmasked", f"field {name} holds readable personal data: mask it before it is sent")
-
-
-def _texts(report: Report) -> Iterator[tuple[str, str]]:
-    """Every text that people write and read, with its field's name; numbers and codes are left out: a long one is no phone."""
-    for name in ("place_key", "via", "title", "content", "reporter_mask", "address"):
-        yield name, report[name] or ""
-    for name in ("category_path", "attachments"):
-        for text in report[name]:  # type: ignore[literal-required]
-            yield name, text
-    for key, text in report["extra"].items():
-        yield "extra", key
-        yield "extra", text
 
 
 class RecordReader:
@@ -165,6 +130,7 @@ class RecordReader:
     def __init__(self, profile: Profile, codec: Codec) -> None:
         """Prepare nothing."""
         self._channels = profile.channels
+        self._kinds = profile.matters.keys()
         self._codec = codec
 
     def report(self, feed: str, record: Record) -> tuple[Report, bytes]:
@@ -173,7 +139,10 @@ class RecordReader:
         if len(value) > topics.MAX_RECORD_BYTES:
             raise DecodeError("too_large", f"the record is larger than {topics.MAX_RECORD_BYTES} bytes")
         report = self._codec.report(value)
-        check(report, feed, self._channels.get(report["channel"]))
+        channel = self._channels.get(report["channel"])
+        check(report, feed, channel)
+        if channel is not None and channel.protocol == _DIRECT:
+            check_direct(report, record.timestamp, self._kinds)
         return report, value
 
     def dead_letter(self, feed: str, topic: str, partition: int, record: Record, error: DecodeError) -> Message:
@@ -194,6 +163,7 @@ class RecordReader:
             "original": record.value or b"",
             "sealed_key_id": None,
             "replay_count": topics.replay_count(record.headers),
+            "tail": None,
         }
         return topic.encode(), self._codec.encode("dead_letter", letter)
 

@@ -308,8 +308,8 @@ def _row(profile: Place, case: Case) -> dict[str, str] | None:
 
 
 def _last(steps: list[dict[str, Any]], key: str) -> Any:
-    """The latest answer of a revisit or rating that is one; of two with one time the later line, a correction."""
-    told = [step for step in steps if step["step"] in ("revisit", "rate") and step[key] is not None]
+    """The latest answer of a revisit, rating or 重办 that is one; of two with one time the later line, a correction."""
+    told = [step for step in steps if step["step"] in ("revisit", "rate", "redo") and step[key] is not None]
     return max(reversed(told), key=lambda step: step["at"])[key] if told else None
 
 

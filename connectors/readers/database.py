@@ -5,7 +5,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy as sa
+from psycopg.types import datetime as psycopg_datetime
+from psycopg.types import json as psycopg_json
+from psycopg.types import string as psycopg_string
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
@@ -32,6 +36,41 @@ _DRIVERS: Final = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+p
 _GRACE_S: Final = 90.0
 
 
+def _tolerant(connection: Any, _record: object) -> None:
+    """Values that Python has none for (infinity, the year 12025, 24:00, JSON without an end) come as the text they are, text
+    that its encoding can't be comes as bytes, and none fails its page.
+    """
+    for name, kind in _LOADERS.items():
+        connection.adapters.register_loader(name, kind)
+
+
+def _or_text(loader: type[Any]) -> type[Any]:
+    class Tolerant(loader):  # type: ignore[misc]
+        def load(self, data: Any) -> Any:
+            try:
+                return super().load(data)
+            except (psycopg.DataError, ValueError, OverflowError, RecursionError):
+                try:
+                    return bytes(data).decode()
+                except UnicodeDecodeError:
+                    return bytes(data)
+
+    return Tolerant
+
+
+_LOADERS: Final = {
+    "date": _or_text(psycopg_datetime.DateLoader),
+    "time": _or_text(psycopg_datetime.TimeLoader),
+    "timetz": _or_text(psycopg_datetime.TimetzLoader),
+    "timestamp": _or_text(psycopg_datetime.TimestampLoader),
+    "timestamptz": _or_text(psycopg_datetime.TimestamptzLoader),
+    "interval": _or_text(psycopg_datetime.IntervalLoader),
+    "json": _or_text(psycopg_json.JsonLoader),
+    "jsonb": _or_text(psycopg_json.JsonbLoader),
+    **dict.fromkeys(("text", "varchar", "bpchar"), _or_text(psycopg_string.TextLoader)),
+}
+
+
 class Database:
     """One database behind a DSN (SQLAlchemy's URL). Each question has a connection and a transaction of its own: polling is
     rare, and nothing is held while Kafka is waited for. Raises ValueError for a DSN that can't be used, without telling it.
@@ -51,6 +90,8 @@ class Database:
         except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
             name = url.drivername
             raise ValueError(f"no driver for {name} ({type(error).__name__}); install it beside the hub") from None
+        if url.get_driver_name() == "psycopg":
+            sa.event.listen(self._engine, "connect", _tolerant)
         limit = {"ms": int(timeout_s * 1000), "s": timeout_s}
         self._session = [text.format(**limit) for text in _SESSION.get(url.get_backend_name(), ())]
 

@@ -6,6 +6,7 @@ row, or to failed/ when it can't be read to its end. Reading a file twice makes 
 
 import asyncio
 import csv
+import hashlib
 import logging
 import os
 import re
@@ -14,7 +15,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -31,6 +32,7 @@ _SUFFIXES: Final = frozenset((".csv", ".xlsx", ".xlsm", ".xls", ".ods"))
 _UNFINISHED: Final = re.compile(r"^(?:\.|~\$)|\.(?:tmp|part|partial|crdownload|filepart)$", re.IGNORECASE)
 #: The process finds our packages here, whatever lies in the folder that this one was started in.
 _PACKAGES: Final = Path(__file__).resolve().parents[2]
+_STEM_BYTES: Final = 200
 _LONGEST_LINE: Final = 64 * 1024 * 1024
 _COLUMNS: Final = ("row", "status", "id", "code", "reason")
 _ENDED: Final = (
@@ -51,14 +53,14 @@ class FilesOrigin:
         self.identity = str(source.folder)
         self._source = source
         self._folder = data_dir / source.folder
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, _Look] = {}
 
     async def read(self, cursor: Cursor) -> AsyncGenerator[Batch, None]:
         """One look at the folder: the batches of each file that is complete. Needs no cursor: what is done has moved."""
         stuck: OSError | None = None
-        for path in self._complete():
+        for path, look in self._complete():
             try:
-                async with aclosing(self._read_file(path)) as batches:
+                async with aclosing(self._read_file(path, look)) as batches:
                     async for batch in batches:
                         yield batch
             except OSError as error:  # it can't be read or moved: the others are read first
@@ -66,41 +68,49 @@ class FilesOrigin:
         if stuck is not None:
             raise SourceError(f"a file can't be read or moved ({type(stuck).__name__}); check the folder's rights")
 
-    def _complete(self) -> list[Path]:
+    def _complete(self) -> list[tuple[Path, "_Look"]]:
         """Files that look as they did at the last look, the oldest first; makes the folders."""
         for folder in (self._folder, self._folder / "done", self._folder / "failed"):
             folder.mkdir(parents=True, exist_ok=True)
-        now: dict[str, tuple[int, int]] = {}
+        now: dict[str, _Look] = {}
         for entry in os.scandir(self._folder):
             if not _UNFINISHED.search(entry.name) and Path(entry.name).suffix.lower() in _SUFFIXES:
                 found = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(found.st_mode):
-                    now[entry.name] = (found.st_size, found.st_mtime_ns)
+                    now[entry.name] = _look(found)
         complete = [name for name, look in now.items() if self._seen.get(name) == look]
         self._seen = now
-        return [self._folder / name for name in sorted(complete, key=lambda name: (now[name][1], name))]
+        complete.sort(key=lambda name: (now[name].written, name))
+        return [(self._folder / name, now[name]) for name in complete]
 
-    async def _read_file(self, path: Path) -> AsyncGenerator[Batch, None]:
-        listed = _Listed(self._folder / f".{path.name}.outcome.part")
+    async def _read_file(self, path: Path, look: "_Look") -> AsyncGenerator[Batch, None]:
+        if _look(path.stat()) != look:  # written to while others were read: it is not complete any more
+            return
+        # By a number that no name is too long for.
+        listed = _Listed(self._folder / f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.outcome.part")
         problem = ""
         try:
-            if path.stat().st_size > self._source.max_file_bytes:
-                raise SourceError(f"the file is over {self._source.max_file_bytes} bytes; split it")
-            async with aclosing(self._rows(path, listed)) as rows:
-                batch: list[dict[str, Any]] = []
-                async for row in rows:
-                    batch.append(row)
-                    if len(batch) == self._source.batch:
-                        yield _batch(batch, listed)
-                        batch = []
-                if batch:
-                    yield _batch(batch, listed)
-        except SourceError as error:
-            problem = str(error)
-            listed.add("", "failed", reason=problem)
+            batch: list[dict[str, Any]] = []
+            try:
+                if look.size > self._source.max_file_bytes:
+                    raise SourceError(f"the file is over {self._source.max_file_bytes} bytes; split it")
+                async with aclosing(self._rows(path, listed)) as rows:
+                    async for row in rows:
+                        batch.append(row)
+                        if len(batch) == self._source.batch:
+                            yield _batch(batch, listed)
+                            batch = []
+            except SourceError as error:
+                problem = str(error)
+            if batch:  # what was read before the file broke off, too
+                yield _batch(batch, listed)
+            if problem:
+                listed.add("", "failed", reason=problem)
         finally:
             listed.close()
-        self._put_away(path, listed.path, "failed" if problem else "done")
+        if not self._put_away(path, look, listed.path, "failed" if problem else "done"):
+            _log.warning("%s: a file was written to while it was read; it will be read again", self.name)
+            return
         _log.info(
             "%s: a file was read: %s", self.name, problem or f"{listed.rows} rows, {listed.refused} of them refused"
         )
@@ -138,18 +148,43 @@ class FilesOrigin:
                 process.kill()
             await process.wait()
 
-    def _put_away(self, path: Path, outcomes: Path, folder: str) -> None:
-        """The list first, so that a file in done/ always has one; names are never taken twice."""
-        target = self._folder / folder
-        name, number = path.name, 1
+    def _put_away(self, path: Path, look: "_Look", outcomes: Path, folder: str) -> bool:
+        """Whether the file that was read is put away. The list goes first, so that a file in done/ always has one; names are
+        never taken twice. A file that was written to, or another that took its name, goes back to be read.
+        """
+        if _look(path.stat()) != look:
+            outcomes.unlink()
+            return False
+        target, stem = self._folder / folder, path.stem
+        while len(os.fsencode(stem)) > _STEM_BYTES:  # with what is added, no longer than a name may be
+            stem = stem[:-1]
+        name, number = f"{stem}{path.suffix}", 1
         while (target / name).exists() or (target / f"{name}.outcome.csv").exists():
             number += 1
-            name = f"{path.stem}.{number}{path.suffix}"
+            name = f"{stem}.{number}{path.suffix}"
         outcomes.replace(target / f"{name}.outcome.csv")
         path.replace(target / name)
+        self._seen.pop(path.name, None)
+        # Looked at again where no sender finds it any more.
+        same = _look((target / name).stat()) == look
+        if not same:
+            (target / name).replace(path)
+            (target / f"{name}.outcome.csv").unlink()
         sync_folder(target)
         sync_folder(self._folder)
-        self._seen.pop(path.name, None)
+        return same
+
+
+class _Look(NamedTuple):
+    """What tells a file from another, and from itself after it was written to."""
+
+    node: int
+    size: int
+    written: int
+
+
+def _look(found: os.stat_result) -> _Look:
+    return _Look(found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class _Listed:

@@ -32,8 +32,23 @@ def to_message(row: Mapping[str, Any], zone: ZoneInfo | None) -> Message | Broke
             problem = Refusal("bad_encoding", f"{name}: neither UTF-8 nor GB18030; set client_encoding in the DSN")
         except OverflowError:
             problem = Refusal("bad_field", f"{name}: a floating-point number of more than 15 digits; store it as text")
-    raw = orjson.dumps(fields, default=str)
+    try:
+        raw = orjson.dumps(fields, default=str)
+    except orjson.JSONEncodeError:
+        lost = [name for name, value in fields.items() if not _fits_json(value)]
+        raw = orjson.dumps({name: value for name, value in fields.items() if name not in lost}, default=str)
+        problem = Refusal(
+            "bad_field", f"{', '.join(lost)}: too deep, or a number or text that JSON has not; store it as text"
+        )
     return Broken(raw, problem) if problem else Message(fields, raw)
+
+
+def _fits_json(value: Any) -> bool:
+    try:
+        orjson.dumps(value, default=str)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def json_value(value: Any, zone: ZoneInfo | None = None) -> Any:
@@ -81,15 +96,18 @@ class Clock:
         self.text = bool(pattern) and self.per_second is None
 
     def moment(self, value: Any) -> Any:
-        """The value as something that has an order; None for text that does not fit the pattern."""
+        """The value as something that has an order; None for one that does not fit the pattern, or that is no time at all."""
         if self.per_second:
-            return int(value)
+            try:
+                return int(value)
+            except (ValueError, OverflowError):  # NaN, infinity, text
+                return None
         if self.text:
             try:
                 return datetime.strptime(str(value).strip(), self._pattern)  # noqa: DTZ007 - the column's own time
             except ValueError:
                 return None
-        return value
+        return None if isinstance(value, str) else value
 
     def now(self, like: Any) -> Any:
         """The present as a moment of the same kind as `like`."""
@@ -101,12 +119,15 @@ class Clock:
         return moment if like.tzinfo else moment.replace(tzinfo=None)
 
     def back(self, moment: Any, seconds: float) -> Any:
-        """A moment before; for days at least the day before."""
+        """A moment before; for days at least the day before. Before the first there is the first."""
         if self.per_second:
             return moment - ceil(seconds * self.per_second)
-        if not isinstance(moment, datetime):
-            return moment - timedelta(days=ceil(seconds / 86_400))
-        return moment - timedelta(seconds=seconds)
+        try:
+            if not isinstance(moment, datetime):
+                return moment - timedelta(days=ceil(seconds / 86_400))
+            return moment - timedelta(seconds=seconds)
+        except OverflowError:
+            return moment
 
     def store(self, moment: Any) -> Any:
         """The moment as JSON holds it."""

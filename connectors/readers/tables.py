@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Final
 
-from connectors.sheets import Cell, Sheet, SheetError
+from connectors.sheets import UNREADABLE, Cell, Sheet, SheetError
 
 #: Rows in which the header is looked for.
 _TOP: Final = 30
@@ -65,6 +65,8 @@ def read_table(sheet: Sheet, options: TableOptions) -> Iterator[Row]:
 def _row(
     line: int, cells: Sequence[Cell], names: Sequence[str], shorter: Mapping[str, str], ignored: Sequence[str]
 ) -> Row:
+    if cells is UNREADABLE:
+        return Row(line, {}, "the row can't be read; check its quotes and its encoding")
     found = [(name, cell) for name, cell in zip(names, cells, strict=False) if cell != "" and name not in ignored]
     fields = {name: cell for name, cell in found if cell is not None}
     fields |= {shorter[name]: cell for name, cell in fields.items() if name in shorter}

@@ -1,15 +1,16 @@
 """Callbacks of AI boxes and alarm platforms: flat JSON under many names. docs/feeds/aibox.md describes it."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from connectors import fields, times
-from connectors.base import Connector, Context, Record
+from connectors.base import Context, Record
 from connectors.bodies import Broken, Message, Parsed, parse_json
 from connectors.errors import Refusal
-from connectors.video.alarms import Alarm, to_alarm
+from connectors.video.alarms import Alarm, is_picture, to_alarm, video_connector
 
 #: Our name: what senders write. The first one given counts.
 _NAMES: Final = {
@@ -29,6 +30,8 @@ _NAMES: Final = {
 _SPELLINGS: Final = {
     spelling: (name, rank) for name, told in _NAMES.items() for rank, spelling in enumerate(told.split())
 }
+#: Addresses of what was recorded. Some senders put the picture itself there, which is not kept.
+_LINKS: Final = ("image", "video")
 #: Objects in which some senders wrap their events, and the lists of them.
 _WRAPPERS: Final = ("params", "data")
 _LISTS: Final = ("events", "alarms", "alarmList", "list")
@@ -44,7 +47,8 @@ _WHOLE: Final = 10**9
 def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
     """An object, an array, or NDJSON; each may wrap a list of events, which are a batch."""
     parsed = parse_json(body, content_type, ctx)
-    events = [event for item in parsed.items for event in _events(item)]
+    found = (event for item in parsed.items for event in _events(item))
+    events = list(islice(found, ctx.channel.max_records + 1))  # counted before more of them are made
     if len(events) > ctx.channel.max_records:
         raise Refusal("too_many_records", f"more than {ctx.channel.max_records} events; send smaller batches")
     return Parsed(events, single=parsed.single and len(events) == 1)
@@ -87,6 +91,8 @@ def _picked(told: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, tuple[int, Any]] = {}
     for spelling, value in told.items():
         name, rank = _SPELLINGS.get(spelling, ("", 0))
+        if name in _LINKS and isinstance(value, str) and is_picture(value):
+            continue
         if name and value is not None and value != "" and (name not in found or rank < found[name][0]):
             found[name] = rank, value
     return {name: value for name, (_, value) in found.items()}
@@ -125,4 +131,4 @@ def normalise(message: Message, ctx: Context) -> Record | None:
     return to_alarm(alarm, data, message.raw, ctx)
 
 
-CONNECTOR: Final = Connector(parse, normalise, repeats=False)
+CONNECTOR: Final = video_connector(parse, normalise)

@@ -5,11 +5,20 @@ from typing import Any, Final
 import orjson
 
 from connectors import fields, times
-from connectors.base import Connector, Context, Record
+from connectors.base import Context, Record
 from connectors.bodies import Broken, Message, Parsed, decode_text, media_type, parse_json
 from connectors.errors import Refusal
 from connectors.multipart import split_body
-from connectors.video.alarms import Alarm, inputs, local_label, mask_plate, sender, to_alarm
+from connectors.video.alarms import (
+    Alarm,
+    inputs,
+    is_media,
+    local_label,
+    mask_plate,
+    sender,
+    to_alarm,
+    video_connector,
+)
 
 _KNOWN: Final = fields.words("name Code action index data")
 _JSON: Final = frozenset(("application/json", "application/x-ndjson", "application/ndjson", "application/jsonl"))
@@ -36,9 +45,14 @@ def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
     if media in _JSON and not text:
         return parse_json(body, content_type, ctx)
     if media.startswith("multipart/"):
-        parts = split_body(body, content_type, ctx.channel.max_records)
-        items = [_event(part.body, media_type(part.content_type)[1]) for part in parts]
+        parts = split_body(body, content_type, 2 * ctx.channel.max_records)
+        events = [part for part in parts if not is_media(part.content_type, part.body)]
+        if len(events) > ctx.channel.max_records:
+            raise Refusal("too_many_records", f"more than {ctx.channel.max_records} events; send smaller bodies")
+        items = [_event(part.body, media_type(part.content_type)[1]) for part in events]
         return Parsed(items, single=len(items) == 1)
+    if is_media(content_type, body):  # a part of a stream: the picture of the event before it
+        return Parsed((), single=False)
     if media not in ("", "text/plain") and not text:
         raise Refusal("unsupported_type", "send Content-Type multipart/x-mixed-replace, text/plain or application/json")
     event = _event(body, charset)
@@ -107,4 +121,4 @@ def _occurred_at(data: dict[str, Any], ctx: Context) -> int:
     return times.any_time(data, name, ctx.zone) if name else ctx.received_at
 
 
-CONNECTOR: Final = Connector(parse, normalise, repeats=False)
+CONNECTOR: Final = video_connector(parse, normalise)

@@ -7,6 +7,7 @@ named here are kept, in the sealed original too.
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -16,10 +17,10 @@ from connectors.base import Connector, Context, Outcome, Record, Reply
 from connectors.bodies import Broken, Message, Parsed, decode_text, media_type
 from connectors.errors import Refusal
 from connectors.video.alarms import UNTOLD_TYPES, Alarm, mask_plate, to_alarm
+from connectors.video.viid import CALLS, DROPPED, NOT_SERVED, NOTICE
 
 _JSON: Final = "application/VIID+JSON"
 _TYPES: Final = UNTOLD_TYPES | {"application/json", "text/json", "application/viid+json"}
-_NOTICE: Final = "DispositionNotification"
 _NOTICE_FIELDS: Final = (
     "NotificationID",
     "DispositionID",
@@ -32,29 +33,6 @@ _NOTICE_FIELDS: Final = (
 _OBJECT_FIELDS: Final = ("DeviceID", "TollgateID", "EventSort", "ShotTime", "PassTime", "OccuredTime", "PlateNo")
 _TIMES: Final = ("TriggerTime", "ShotTime", "PassTime", "OccuredTime")
 _PERSONS: Final = frozenset(("PersonObject", "FaceObject"))
-#: Calls about the link itself, by the last part of their address.
-_CALLS: Final = frozenset(("Register", "UnRegister", "Keepalive"))
-#: What would have the hub work for others: it serves no subscriptions and no watch lists.
-_NOT_SERVED: Final = frozenset(("Subscribe", "Disposition"))
-#: Kinds by their lower-case names, as senders vary: what is counted and dropped. Any other kind is refused, not swallowed.
-_DROPPED: Final = frozenset(
-    (
-        *(
-            "face",
-            "person",
-            "motorvehicle",
-            "nonmotorvehicle",
-            "thing",
-            "scene",
-            "image",
-            "videoslice",
-            "file",
-            "videolabel",
-        ),
-        *("subscribenotification", "ape", "aps", "apestatus", "apsstatus", "tollgate", "lane", "case", "keepalive"),
-        *("register", "unregister", "subscribe", "disposition", "responsestatus", "systemtime", ""),
-    )
-)
 #: ConfirmStatusType of GA/T 1400.3.
 _OK: Final = (0, "OK")
 _NOT_DONE: Final = (4, "InvalidOperation")
@@ -70,7 +48,7 @@ def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
     Of a body that can't be taken nothing is kept: it may be faces.
     """
     try:
-        found = _objects(body, content_type)
+        found = _objects(body, content_type, ctx.channel.max_records + 1)
         if len(found) > ctx.channel.max_records:
             raise Refusal("too_many_records", f"more than {ctx.channel.max_records} objects; send smaller bodies")
     except Refusal as refusal:
@@ -79,15 +57,18 @@ def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
 
 
 def _message(kind: str, item: dict[str, Any]) -> Message | Broken:
-    if kind == _NOTICE:
+    if kind == NOTICE:
         return _kept(item)
-    if kind.lower() in _DROPPED:
+    if kind.lower() in DROPPED:
         return Message({}, b"")
     return Broken(b"", Refusal("unsupported_type", "an object of the body is of no kind that is known here"))
 
 
-def _objects(body: bytes, content_type: str) -> list[Found]:
-    """The objects of a body in order, each with its kind, as in Face of FaceListObject; ("", {}) for an empty body."""
+def _objects(body: bytes, content_type: str, most: int) -> list[Found]:
+    """The first `most` objects of a body in order, each with its kind, as in Face of FaceListObject.
+
+    ("", {}) stands for an empty body.
+    """
     media, charset = media_type(content_type)
     if media not in _TYPES:
         raise Refusal("unsupported_type", f"send Content-Type {_JSON} or application/json")
@@ -99,7 +80,7 @@ def _objects(body: bytes, content_type: str) -> list[Found]:
         raise Refusal("bad_json", f"not valid JSON at line {error.lineno}, column {error.colno}") from None
     if not isinstance(told, dict):
         raise Refusal("bad_json", "the body must be a JSON object")
-    found = [item for name, value in told.items() for item in _listed(name, value)]
+    found = list(islice((item for name, value in told.items() for item in _listed(name, value)), most))
     if not found:
         raise Refusal("missing_field", "the body holds no ...Object of GA/T 1400")
     return found
@@ -115,7 +96,7 @@ def _listed(name: str, value: Any) -> Iterator[Found]:
                 yield from _listed(inner, items)
     elif lower.endswith("object"):
         kind = name[: -len("ListObject" if lower.endswith("listobject") else "Object")]
-        kind = _NOTICE if kind.lower() == _NOTICE.lower() else kind
+        kind = NOTICE if kind.lower() == NOTICE.lower() else kind
         for item in value if isinstance(value, list) else [value]:
             yield kind, item if isinstance(item, dict) else {}
 
@@ -132,7 +113,7 @@ def _kept(notice: dict[str, Any]) -> Message:
         own.pop("Title", None)
     elif len(plate) > 1 and "Title" in own:
         own["Title"] = str(own["Title"]).replace(plate, mask_plate(plate))
-    raw = orjson.dumps({f"{_NOTICE}Object": [{**own, about: seen} if about else own]})
+    raw = orjson.dumps({f"{NOTICE}Object": [{**own, about: seen} if about else own]})
     return Message({**seen, **own, "about": about.removesuffix("Object")}, raw)
 
 
@@ -179,7 +160,7 @@ def answer(body: bytes, content_type: str, outcomes: Sequence[Outcome], ctx: Con
         told = {"VIIDServerID": server, "TimeMode": "1", "LocalTime": now, "TimeZone": ctx.zone.key}
         return _reply({"SystemTimeObject": told})
     try:
-        found = _objects(body, content_type)
+        found = _objects(body, content_type, ctx.channel.max_records)
     except Refusal:
         found = []
     entries = []
@@ -196,14 +177,14 @@ def answer(body: bytes, content_type: str, outcomes: Sequence[Outcome], ctx: Con
                 "LocalTime": now,
             }
         )
-    if call in _CALLS and entries:
+    if call in CALLS and entries:
         return _reply({"ResponseStatusObject": entries[0]}, 200 if found else 400)
     return _reply({"ResponseStatusListObject": {"ResponseStatusObject": entries}}, 200 if found else 400)
 
 
 def _status(kind: str, call: str, outcome: Outcome) -> tuple[int, str]:
     if outcome.refusal is None:
-        return _NOT_DONE if kind in _NOT_SERVED or (not kind and call not in _CALLS) else _OK
+        return _NOT_DONE if kind in NOT_SERVED or (not kind and call not in CALLS) else _OK
     if outcome.refusal.code in ("bad_json", "bad_encoding", "unsupported_type"):
         return _BAD_FORMAT, outcome.refusal.reason
     return _BAD_CONTENT, outcome.refusal.reason

@@ -6,10 +6,10 @@ from typing import Any, Final
 from xml.sax.saxutils import escape
 
 from connectors import fields, times
-from connectors.base import Connector, Context, Outcome, Record, Reply
-from connectors.bodies import Message, Parsed, media_type
+from connectors.base import Context, Outcome, Record, Reply
+from connectors.bodies import Message, Parsed
 from connectors.errors import Refusal
-from connectors.video.alarms import Alarm, local_label, to_alarm
+from connectors.video.alarms import Alarm, to_alarm, video_connector, with_charset
 from connectors.xml import children, local_name, parse_xml
 
 _TYPE: Final = "Application/MANSCDP+xml"
@@ -20,14 +20,11 @@ _KNOWN: Final = fields.words(
     "CmdType DeviceID AlarmPriority AlarmMethod AlarmTime AlarmDescription AlarmType EventType"
 )
 _METHOD: Final = re.compile(r"[0-9]{1,7}", re.ASCII)
-_DECLARED: Final = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<\?xml[^>]{0,200}?encoding\s*=")
 
 
 def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
     """One MANSCDP message. Without a charset it is UTF-8 where it can be, else GB18030: the standard's GB2312 is part of that."""
-    if not media_type(content_type)[1] and not _DECLARED.match(body):
-        content_type = f"{_TYPE}; charset={local_label(body, '')}"
-    root = parse_xml(body, content_type)
+    root = parse_xml(body, with_charset(body, content_type))
     if local_name(root) not in _ROOTS:
         raise Refusal("unsupported_type", "the XML must be a MANSCDP message (Notify)")
     told: dict[str, Any] = {**children(root), "root": local_name(root)}
@@ -88,4 +85,4 @@ def answer(body: bytes, content_type: str, outcomes: Sequence[Outcome], ctx: Con
     return Reply(text.encode("gb18030"), _TYPE, 422 if refused else 200)
 
 
-CONNECTOR: Final = Connector(parse, normalise, repeats=False, answer=answer)
+CONNECTOR: Final = video_connector(parse, normalise, answer)

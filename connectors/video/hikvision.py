@@ -2,17 +2,28 @@
 
 import codecs
 import re
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
 from connectors import fields, times
-from connectors.base import Connector, Context, Record
+from connectors.base import Context, Record
 from connectors.bodies import Broken, Message, Parsed, media_type, parse_json
 from connectors.errors import Refusal
 from connectors.multipart import Part, split_body
-from connectors.video.alarms import UNTOLD_TYPES, XML_TYPES, Alarm, inputs, mask_plate, sender, to_alarm
+from connectors.video.alarms import (
+    UNTOLD_TYPES,
+    XML_TYPES,
+    Alarm,
+    inputs,
+    is_media,
+    mask_plate,
+    sender,
+    to_alarm,
+    video_connector,
+    with_charset,
+)
 from connectors.xml import children, local_name, parse_xml
 
 _ROOT: Final = "EventNotificationAlert"
@@ -27,7 +38,6 @@ _INSIDE: Final = frozenset(("detectionTarget", "regionID", "licensePlate", "seri
 _INSIDE_LIMIT: Final = 8
 #: An ampersand that begins no entity: some firmware writes channel names as they are. Before < the text is broken anyway.
 _BARE_AMPERSAND: Final = re.compile(rb"&(?!#?[A-Za-z0-9]{1,31};|<)")
-_MEDIA: Final = ("image/", "video/", "audio/")
 #: Field of ours beside those of an alert.
 _PICTURES: Final = "multipart pictures"
 _PICTURES_TOLD: Final = 10
@@ -42,7 +52,7 @@ def parse(body: bytes, content_type: str, ctx: Context) -> Parsed:
     media, _ = media_type(content_type)
     if media.startswith("multipart/"):
         return _multipart(split_body(body, content_type, 2 * ctx.channel.max_records), ctx)
-    if media.startswith("image/"):  # a part of a stream: the picture of the alert before it
+    if is_media(content_type, body):  # a part of a stream: the picture of the alert before it
         return Parsed((), single=False)
     items, single = _read(body, content_type, ctx)
     return Parsed(items, single)
@@ -60,7 +70,12 @@ def _looks_like(beginnings: bytes, body: bytes) -> bool:
     return body[:64].removeprefix(codecs.BOM_UTF8).lstrip()[:1] in [bytes((one,)) for one in beginnings]
 
 
+#: What a part holds that is an alert, though it does not begin like one.
+_PIECE: Final = re.compile(rb"EventNotificationAlert|eventType|eventState")
+
+
 def _tolerant(body: bytes, content_type: str) -> Element:
+    content_type = with_charset(body, content_type)
     try:
         root = parse_xml(body, content_type)
     except Refusal as refusal:
@@ -100,16 +115,11 @@ def _leaves(found: Any) -> Iterator[tuple[str, str]]:
 
 def _joined(leaves: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The `_INSIDE` fields, several values of one joined by a comma."""
-    found: dict[str, list[str]] = {}
+    found: defaultdict[str, list[str]] = defaultdict(list)
     for name, value in leaves:
-        if (
-            name in _INSIDE
-            and value
-            and value not in (held := found.setdefault(name, []))
-            and len(held) < _INSIDE_LIMIT
-        ):
-            held.append(value)
-    return {name: ",".join(values) for name, values in found.items()}
+        if name in _INSIDE and value not in ("", *found[name]) and len(found[name]) < _INSIDE_LIMIT:
+            found[name].append(value)
+    return {name: ",".join(values) for name, values in found.items() if values}
 
 
 def _multipart(parts: Iterable[Part], ctx: Context) -> Parsed:
@@ -118,17 +128,22 @@ def _multipart(parts: Iterable[Part], ctx: Context) -> Parsed:
     pictures: list[list[str]] = [[]]
     for part in parts:
         media, _ = media_type(part.content_type)
-        # Devices label an alert as they like: only what is a picture by name is not looked at.
-        if media in XML_TYPES or media == _JSON or (not media.startswith(_MEDIA) and _looks_like(b"<{", part.body)):
+        # Devices label an alert as they like: only what is a picture is not looked at.
+        recorded = is_media(part.content_type, part.body)
+        if not recorded and (media in XML_TYPES or media == _JSON or _looks_like(b"<{[", part.body)):
             try:
                 labelled = media in XML_TYPES or media == _JSON or _looks_like(b"<", part.body)
                 items += _read(part.body, part.content_type if labelled else "", ctx)[0]
             except Refusal as refusal:
                 items.append(Broken(part.body, refusal))
             pictures += [[] for _ in range(len(items) - len(pictures) + 1)]
-        elif media not in ("", "text/plain", "text/html"):
+        elif not recorded and media in ("", "text/plain", "text/html"):
+            if _PIECE.search(part.body):
+                items.append(Broken(part.body, Refusal("bad_xml", "a part of the body is a piece of an alert")))
+                pictures.append([])
+        else:
             # Its file name may hold a plate, and is not told.
-            pictures[-1].append(f"{media} {len(part.body)} bytes")
+            pictures[-1].append(f"{media or 'picture'} {len(part.body)} bytes")
     if not items and not pictures[0]:
         raise Refusal("unsupported_type", "the body's parts hold neither an alert nor a picture")
     if len(items) > ctx.channel.max_records:
@@ -181,4 +196,4 @@ def _devices(data: dict[str, Any], address: str, ctx: Context) -> tuple[str, ...
     return (own, *named) if own else named
 
 
-CONNECTOR: Final = Connector(parse, normalise, repeats=False)
+CONNECTOR: Final = video_connector(parse, normalise)

@@ -6,17 +6,17 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, tostring
 
 from connectors import fields, times
-from connectors.base import Connector, Context, Record
+from connectors.base import Context, Record
 from connectors.bodies import Message, Parsed
 from connectors.errors import Refusal
-from connectors.video.alarms import Alarm, inputs, sender, to_alarm
+from connectors.video.alarms import Alarm, inputs, sender, to_alarm, video_connector
 from connectors.xml import local_name, parse_xml
 
 _MESSAGE: Final = "NotificationMessage"
 #: Bodies that are whole without a message: the poll of a quiet device.
 _MAY_BE_EMPTY: Final = frozenset(("PullMessagesResponse", "Notify", "MetadataStream"))
 #: The state when one subscribed, and the end of a property: neither happened now.
-_NO_CHANGE: Final = frozenset(("Initialized", "Deleted"))
+_NO_CHANGE: Final = frozenset(("initialized", "deleted"))
 #: First parts of topics by which devices tell of themselves.
 _OPERATION: Final = frozenset(
     ("Monitoring", "Media", "Configuration", "RecordingConfig", "RecordingHistory", "EventBuffer")
@@ -73,7 +73,8 @@ def normalise(message: Message, ctx: Context) -> Record | None:
     """A change to a state that holds, or an event without state, becomes a Report."""
     given = message.fields
     topic = "/".join(part.rpartition(":")[2] for part in fields.text(given, "topic", required=True).split("/"))
-    if given.get("PropertyOperation") in _NO_CHANGE or topic.partition("/")[0] in _OPERATION or _ended(given["data"]):
+    change = str(given.get("PropertyOperation") or "").strip().casefold()
+    if change in _NO_CHANGE or topic.partition("/")[0] in _OPERATION or _ended(given["data"]):
         return None
     source: dict[str, str] = given["source"]
     token = "_".join(next((source[name] for name in _INPUTS if source.get(name)), "").split())[: fields.ID_LIMIT]
@@ -101,4 +102,4 @@ def _ended(data: dict[str, str]) -> bool:
     return bool(states) and not any(states)
 
 
-CONNECTOR: Final = Connector(parse, normalise, repeats=False)
+CONNECTOR: Final = video_connector(parse, normalise)

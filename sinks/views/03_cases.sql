@@ -36,7 +36,7 @@ CREATE OR REPLACE VIEW bi.cases {on_cluster}
     is_repeat Bool COMMENT 'relation is repeat, joined or rebound',
     responded_in_time Nullable(Bool) COMMENT '响应率: first response within the hours of the profile after the first dispatch; NULL when never dispatched',
     closed_on_time Nullable(Bool) COMMENT '按时办结率: closed by the effective due time; NULL without a due time, and while open before it',
-    solved Nullable(Bool) COMMENT '解决率: what the latest 回访 or 评价 that could tell says; NULL when none could',
+    solved Nullable(Bool) COMMENT '解决率: what the latest 回访, 评价 or 重办 that could tell says; NULL when none could',
     closed_in_grid Nullable(Bool) COMMENT '网格内办结率: closed and never above the grid; NULL while not closed'
 )
 DEFINER = {definer} SQL SECURITY DEFINER
@@ -123,12 +123,12 @@ LEFT JOIN
         groupArrayIf((occurred_at, assumeNotNull(extended_to)), step = 'extend' AND extended_to IS NOT NULL) AS extensions,
         max(indexOf(['grid', 'community', 'street', 'district'], ifNull(hub.progress.level, ''))) AS level,
         argMaxOrNullIf(
-            hub.progress.solved, (occurred_at, received_at, progress_id), step IN ('revisit', 'rate') AND hub.progress.solved IS NOT NULL
+            hub.progress.solved, (occurred_at, received_at, progress_id), step IN ('revisit', 'rate', 'redo') AND hub.progress.solved IS NOT NULL
         ) AS solved,
         argMaxOrNullIf(
             toNullable(toString(hub.progress.satisfaction)),
             (occurred_at, received_at, progress_id),
-            step IN ('revisit', 'rate') AND hub.progress.satisfaction IN ('satisfied', 'basic', 'dissatisfied')
+            step IN ('revisit', 'rate', 'redo') AND hub.progress.satisfaction IN ('satisfied', 'basic', 'dissatisfied')
         ) AS satisfaction
     FROM hub.progress FINAL
     GROUP BY report_id

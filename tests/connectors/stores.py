@@ -24,6 +24,7 @@ from schemas.registry import FileRegistry
 from tests.connectors.make import NOW, PRIVACY, PROFILE
 
 KEY = b"\x0f" * 32
+PASSWORD = "a-made-up-password"
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
@@ -94,7 +95,9 @@ def publishers_app(
     """The gateway as `zhishu gateway` puts it together. keys: of channels that have not KEY."""
     intake = Intake(profile, PRIVACY, sink, Codec(FileRegistry()), clock)
     own = keys or {}
-    guard = Guard(lambda name: ChannelSecret(keys=(own.get(name, KEY),), token="t"), intake.clock, b"n" * 32)
+    guard = Guard(
+        lambda name: ChannelSecret((own.get(name, KEY),), "t", passwords=(PASSWORD,)), intake.clock, b"n" * 32
+    )
     return make_app(
         intake,
         guard,

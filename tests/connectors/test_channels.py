@@ -530,7 +530,7 @@ def test_rows_of_an_envelope_are_read_one_by_one_and_a_heavy_envelope_is_refused
     assert peak < 5_000_000  # all at once they are 32 MB
 
 
-PAGES = [DOCS / "canonical.md", DOCS / "hotline12345.md"]
+PAGES = [DOCS / "canonical.md", DOCS / "hotline12345.md", DOCS / "police110.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

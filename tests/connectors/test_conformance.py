@@ -374,6 +374,14 @@ def test_a_dtd_or_entity_is_refused(example: Example) -> None:
         assert found.code == "forbidden_xml"
 
 
+@each(of_xml(GOOD))
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_its_mark_in_which_a_parser_would_find_a_dtd_is_refused(example: Example, encoding: str) -> None:
+    (found,) = example.found('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'.encode(encoding))
+    assert isinstance(found, Refusal)
+    assert found.code == "bad_xml"
+
+
 @pytest.mark.parametrize("protocol", CONNECTORS)
 @given(data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.data_too_large])

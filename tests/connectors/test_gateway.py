@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,7 @@ from connectors.gateway import OUTCOME_HEADER, REPLAY_COUNT_HEADER, Limits
 from connectors.producer import KafkaRecord
 from connectors.registry import CONNECTORS
 from connectors.video import aibox
+from hub.deadletters import _Replay
 from profiles import Profile
 from schemas.codec import Codec
 from schemas.records import DeadLetter
@@ -323,6 +325,28 @@ def test_what_wechat_sends_in_vain_is_kept_sealed_and_answered_success(codec: Co
         assert first["dead_letter_id"] == letters[2]["dead_letter_id"] != letters[1]["dead_letter_id"]
 
     run(codec, scenario)
+
+
+def test_a_letter_keeps_the_address_that_named_the_device_and_is_played_again_there(codec: Codec) -> None:
+    event = b"Code=Nonsense;action=Start;index=0"
+    sent: list[str] = []
+
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        await post(client, "demo-dahua/cam-77", event, "text/plain")
+        letter = codec.dead_letter(sink.records[0][2])
+        assert letter["tail"] == "cam-77"
+
+        async def send(_channel: object, _secret: object, route: str, *_: object) -> None:
+            sent.append(route)
+
+        secrets = SimpleNamespace(channels={"demo-dahua": SECRETS["demo-dahua"]}, privacy=lambda: PRIVACY)
+        work: Any = _Replay(SimpleNamespace(send=send), None, PROFILE, secrets)  # type: ignore[arg-type]
+        for tail in ("cam-77", "02:00:5e:10:00:01/1", None):
+            await work.send(letter | {"tail": tail})
+        assert work.result.skipped == {}
+
+    run(codec, scenario)
+    assert sent == ["/intake/demo-dahua/cam-77", "/intake/demo-dahua/02:00:5e:10:00:01/1", "/intake/demo-dahua"]
 
 
 def test_a_refused_alarm_is_kept_and_still_answered_with_its_reason(codec: Codec) -> None:

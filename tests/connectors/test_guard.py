@@ -1,6 +1,7 @@
 """Who may send and how much, over HTTP and TLS: every way of proving a channel, rotation, and rates."""
 
 import asyncio
+import gzip
 import hashlib
 import json
 import shutil
@@ -20,11 +21,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from multidict import CIMultiDict
 from prometheus_client import REGISTRY
 
 from connectors import auth
 from connectors.auth import ChannelSecret
 from connectors.gateway import OUTCOME_HEADER
+from connectors.incoming import Limits
 from hub.tls import TlsError, server_context
 from profiles import Auth, Profile
 from schemas.codec import Codec
@@ -437,6 +440,83 @@ def test_who_hammers_bad_signatures_is_not_read_any_more_and_others_are(codec: C
         assert await attempt(stranger, key(1)) == 200
 
     run(codec, scenario, SECRETS, limited(1000.0, 1000), monotonic=clock, proxies=("127.0.0.0/8", "::1"))
+
+
+def test_a_proxy_that_adds_a_line_of_its_own_is_believed_and_not_the_line_before_it(codec: Codec) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        async def attempt(secret: bytes, *addresses: str) -> int:
+            headers = CIMultiDict(signed("/intake/c", secret=secret))
+            for address in addresses:
+                headers.add("X-Forwarded-For", address)
+            async with client.post("/intake/c", data=BODY, headers=headers) as answer:
+                return answer.status
+
+        tries = [await attempt(key(2), "203.0.113.9", f"192.0.2.7:{4000 + number}") for number in range(21)]
+        assert tries == [401] * 20 + [429]
+        assert await attempt(key(1), "203.0.113.9") == 200
+        # IPv4 written as IPv6 is the same address, and no network that all of IPv4 lies in.
+        assert await attempt(key(1), "::ffff:192.0.2.7") == 429
+        assert await attempt(key(1), "::ffff:192.0.2.8") == 200
+
+    run(codec, scenario, SECRETS, limited(1000.0, 1000), monotonic=Clock(), proxies=("127.0.0.0/8", "::1"))
+
+
+def test_who_lets_bodies_hang_without_a_proof_is_not_read_any_more(codec: Codec) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        statuses = []
+        for _ in range(21):
+            async with client.post("/intake/c", data=endless(), headers=signed("/intake/c", secret=key(2))) as answer:
+                statuses.append(answer.status)
+        assert statuses == [400] * 20 + [429]
+
+    limits = Limits(body_s=0.01)
+    run(codec, scenario, SECRETS, limited(1000.0, 1000), monotonic=Clock(), limits=limits)
+
+
+def test_batches_at_once_do_not_pass_a_limit_together(codec: Codec) -> None:
+    batch = b"\n".join(as_json(make.REPORT | {"upstream_id": f"B-{number}"}) for number in range(300))
+
+    async def scenario(client: Client, sink: MemorySink) -> None:
+        headers = signed("/intake/c", batch) | {"Content-Type": "application/x-ndjson"}
+        answers = await asyncio.gather(*(post(client, "/intake/c", headers, batch) for _ in range(10)))
+        assert {status for status, _ in answers} == {200, 429}
+        assert len(sink.records) <= 3 * 300
+
+    run(codec, scenario, SECRETS, limited(1.0, 20), monotonic=Clock())
+
+
+def test_a_body_said_to_be_encoded_anywhere_in_the_headers_is_not_unpacked(codec: Codec) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        packed = gzip.compress(BODY)
+        headers = CIMultiDict(signed("/intake/c", packed))
+        headers.extend([("Content-Encoding", "identity"), ("Content-Encoding", "gzip")])
+        async with client.post("/intake/c", data=packed, headers=headers) as answer:
+            assert answer.status in (400, 401, 415)
+
+    run(codec, scenario, SECRETS, limited(1000.0, 1000), monotonic=Clock())
+
+
+def test_devices_at_a_fixed_address_are_not_shut_out_by_requests_to_channels_that_do_not_exist(codec: Codec) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        for _ in range(25):
+            await post(client, "/intake/nobody", JSON)
+        async with client.post("/VIID/System/Time", headers=JSON) as answer:
+            assert answer.status == 401
+            assert "Digest" in answer.headers["WWW-Authenticate"]
+
+    run(codec, scenario, SECRETS, monotonic=Clock())
+
+
+def test_who_hammers_the_url_check_of_wechat_is_429(codec: Codec) -> None:
+    async def scenario(client: Client, _sink: MemorySink) -> None:
+        query = {"signature": "0" * 40, "timestamp": "1", "nonce": "1", "echostr": "1"}
+        statuses = []
+        for _ in range(21):
+            async with client.get("/intake/demo-wechat", params=query) as answer:
+                statuses.append(answer.status)
+        assert statuses == [401] * 20 + [429]
+
+    run(codec, scenario, {"demo-wechat": ChannelSecret(token=TOKEN)}, monotonic=Clock())
 
 
 def test_without_proxies_nobody_is_believed_to_be_another(codec: Codec) -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI document is valid, whole, and true of the running gateway."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
+from aiohttp.test_utils import make_mocked_request
 from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from requests.auth import AuthBase
+from requests.auth import AuthBase, HTTPDigestAuth
 from requests.models import PreparedRequest
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -26,12 +28,13 @@ from schemathesis.specs.openapi.checks import (
 from connectors import answers, auth
 from connectors.documents import page
 from connectors.errors import Refusal
+from connectors.gateway import OUTCOME_HEADER
 from connectors.openapi import openapi
 from connectors.registry import CONNECTORS
 from connectors.status import CHANNEL_HEADER
 from schemas.reasons import REASON_CODES
 from tests.connectors.make import NOW, PROFILE
-from tests.connectors.stores import KEY, KeepingSink, MemoryStore, publishers_app, stored
+from tests.connectors.stores import KEY, PASSWORD, KeepingSink, MemoryStore, publishers_app, stored
 from tests.servers import serve
 
 DOCUMENT = openapi(PROFILE, "1")
@@ -91,7 +94,11 @@ questions = schemathesis.openapi.from_dict(DOCUMENT).exclude(path_regex="^/(inta
 @messages.parametrize()
 @FEW
 def test_what_is_sent_is_answered_as_the_document_says(case: schemathesis.Case, gateway: str) -> None:
-    case.call_and_validate(base_url=gateway, auth=Signed(), checks=CHECKS, timeout=30)
+    if "%0A" in case.formatted_path:  # no address that is routed holds a line feed
+        return
+    rooted = case.path.startswith("/VIID/")
+    proof = HTTPDigestAuth("demo-gat1400", PASSWORD) if rooted else Signed()
+    case.call_and_validate(base_url=gateway, auth=proof, checks=CHECKS, timeout=30)
 
 
 @questions.parametrize()
@@ -119,14 +126,99 @@ def test_every_channel_with_an_address_is_in_it_with_its_own_proof_and_every_ope
         "hmac": "hmacSignature", "digest": "digest", "mtls": "mutualTLS", "wechat": "wechatSignature", "api_key": "apiKey",
     }  # fmt: skip
     for channel in PROFILE.channels.values():
-        if channel.protocol in CONNECTORS and channel.protocol != "open311":
+        if channel.protocol in CONNECTORS:
             operation = DOCUMENT["paths"][f"/intake/{channel.id}"]["post"]
-            assert kinds[channel.auth] in operation["security"][0]
+            if channel.protocol != "open311":  # whose api_key counts at its own addresses
+                assert kinds[channel.auth] in operation["security"][0]
             assert f"{channel.max_body_bytes:,} bytes" in operation["description"]
     names = [operation["operationId"] for _, _, operation in operations()]
     assert len(names) == len(set(names))
     schemes = {name for _, _, operation in operations() for one in operation.get("security", []) for name in one}
     assert schemes == set(DOCUMENT["components"]["securitySchemes"])
+
+
+#: What stands in a described path for its parameters.
+FILLED = {"channel": "demo-hotline", "notation": "json", "resource": "MadeUp"}
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: FILLED.get(found[1], "x-1"), path)
+
+
+def routed() -> set[tuple[str, str]]:
+    """Method and pattern of all that the gateway serves."""
+    app = publishers_app(KeepingSink(), MemoryStore())
+    return {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource and route.method != "HEAD"
+    }
+
+
+def routes_of(document: dict[str, Any]) -> dict[tuple[str, str], tuple[str, str] | None]:
+    """The gateway's route of each described method and path; None where it has none."""
+    app = publishers_app(KeepingSink(), MemoryStore())
+
+    async def resolved() -> dict[tuple[str, str], tuple[str, str] | None]:
+        found: dict[tuple[str, str], tuple[str, str] | None] = {}
+        for path, item in document["paths"].items():
+            for method in item:
+                match = await app.router.resolve(make_mocked_request(method.upper(), filled(path)))
+                resource = match.route.resource
+                wrong = match.http_exception or resource is None
+                found[method, path] = None if wrong else (match.route.method, resource.canonical)  # type: ignore[union-attr]
+        return found
+
+    return asyncio.run(resolved())
+
+
+def test_all_that_the_gateway_serves_is_described_and_nothing_else() -> None:
+    found = routes_of(DOCUMENT)
+    assert [operation for operation, route in found.items() if route is None] == []
+    assert routed() - set(found.values()) == set()
+
+
+def test_a_path_that_is_described_and_not_served_or_served_and_not_described_is_found() -> None:
+    paths = {
+        path: item for path, item in DOCUMENT["paths"].items() if path != "/health" and "/VIID/{resource}" not in path
+    }
+    found = routes_of({"paths": {**paths, "/made-up": {"get": {}}, "/metrics": {"put": {}}}})
+    assert [operation for operation, route in found.items() if route is None] == [
+        ("put", "/metrics"),
+        ("get", "/made-up"),
+    ]
+    assert {path for _, path in routed() - set(found.values())} >= {"/health", "/VIID/{tail}"}
+
+
+VIID = [(method, path) for method, path, _ in operations() if path.startswith("/VIID/")]
+
+
+@pytest.mark.parametrize(("method", "path"), VIID)
+def test_every_address_of_gat1400_answers_what_it_says(gateway: str, method: str, path: str) -> None:
+    told = DOCUMENT["paths"][path][method]
+    content = told.get("requestBody", {}).get("content", {"application/VIID+JSON": {}})
+    sent = [
+        (media, example["value"])
+        for media, one in content.items()
+        for example in one.get("examples", {"none": {"value": None}}).values()
+    ]
+    for media, value in sent:
+        answer = requests.request(
+            method, gateway + filled(path), auth=HTTPDigestAuth("demo-gat1400", PASSWORD), timeout=10,
+            data=b"" if value is None else json.dumps(value).encode(), headers={"Content-Type": media},
+        )  # fmt: skip
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].partition(";")[0] in told["responses"]["200"]["content"]
+        body = answer.json()
+        if path.startswith("/VIID/System/"):
+            (name,) = body
+            assert name == ("SystemTimeObject" if path.endswith("Time") else "ResponseStatusObject")
+            assert body[name].get("StatusCode", 0) == 0
+        else:
+            codes = [entry["StatusCode"] for entry in body["ResponseStatusListObject"]["ResponseStatusObject"]]
+            assert codes == ([4] if value is None else [0] * len(codes))
+        outcome = answer.headers[OUTCOME_HEADER]
+        assert outcome == ("accepted" if "DispositionNotifications" in path and value else "ignored")
 
 
 def test_every_code_with_which_a_request_may_be_refused_stands_under_its_status() -> None:

@@ -189,6 +189,12 @@ def told(text: str, street: str | None = None, places: Places = PLACES) -> tuple
         ("拟和小区停水", (None, None, None)),  # two estates of one name in two streets
         ("拟和小区停水，中韩街道", ("370212001", "text", 0.5)),
         ("拟海广场有人跳舞", ("370212005008", "gazetteer", 0.8)),  # placed by its point
+        ("陕西省西安市金家岭街道", (None, None, None)),  # namesakes elsewhere
+        ("浙江省大埠东社区旁边", (None, None, None)),
+        ("西安市某某区大埠东社区", (None, None, None)),
+        ("山东省青岛市崂山区大埠东社区", ("370212005001", "text", 0.8)),
+        ("我不是金家岭街道的，是中韩街道的", ("370212001", "text", 0.5)),
+        ("是不是金家岭街道管", ("370212005", "text", 0.5)),
         ("", (None, None, None)),
     ],
 )

@@ -130,7 +130,7 @@ def test_text_without_digits_names_and_at_sign_stays_as_it_is(text: str) -> None
         ("卡号6222 0000 0000 0000 123", "卡号************0123"),
         ("座机0532-88880000", "座机05328888****"),
         ("座机(0532)88880000", "座机05328888****"),
-        ("座机0532-88880000转8012", "座机05328888****转8012"),
+        ("座机0532-88880000转8012", "座机05328888****"),
         ("电话：88880000", "电话：****"),
         ("打8888000或8888001", "打****或****"),
         ("车牌鲁B12345违停", "车牌鲁B****违停"),
@@ -142,6 +142,13 @@ def test_text_without_digits_names_and_at_sign_stays_as_it_is(text: str) -> None
         ("周一13800001234", "周一138****1234"),
         ("138四个零1234", "138****1234"),
         ("打了3个13800001234", "打了3个138****1234"),
+        ("座机0532-88880000转13800001234", "座机05328888****转138****1234"),
+        ("鲁B12345、C67890追尾", "鲁B****、C****追尾"),
+        ("电话138&nbsp;0000<br>1234", "电话138****1234"),
+        ("一三八 零零零零 啊 一二三四", "138****1234"),
+        ("一三八零零零零双一二二", "138****1122"),
+        ("前面是138，中间0000，后面1234", "前面是138****1234"),
+        ("邮箱样本@mail.example", "***@mail.example"),
     ],
 )
 def test_personal_data_is_masked_so_that_a_reader_sees_what_it_was(text: str, masked: str) -> None:
@@ -152,6 +159,7 @@ def test_a_given_name_is_masked_in_the_text_and_a_word_for_nobody_is_not() -> No
     assert mask_text("我们甄样本家，求助", known_name("甄样本")) == "我们甄**家，求助"
     assert mask_text("甄样本来过", known_name("甄样本先生")) == "甄**来过"
     assert mask_text("甄样本来过", known_name("甄样本/示例")) == "甄**来过"
+    assert mask_text("买样提吐样逊反映，买样提没来", known_name("买样提·吐样逊")) == "买**反映，买**没来"
     assert mask_text("市民来电", known_name("市民")) == "市民来电"
     assert mask_text("编号A1", known_phone("A1")) == "编号A1"
 
@@ -195,7 +203,24 @@ def test_one_person_has_one_key_however_the_number_is_written(written: str) -> N
     assert phone_digits(written) == "13800001234"
 
 
-@pytest.mark.parametrize("written", ["", "匿名", "138****0000", "12", "1" * 30])
+@pytest.mark.parametrize(
+    ("written", "first"),
+    [
+        ("13800001234/13900005678", "13800001234"),
+        ("13800001234，13900005678", "13800001234"),
+        ("手机13800001234", "13800001234"),
+        ("13800001234(微信)", "13800001234"),
+        ("138****1234、13900005678", "13900005678"),
+        ("0532-88880000转8012", "053288880000"),
+        ("办公室+86 532 8888 0000", "053288880000"),
+        ("家里88880000", "88880000"),
+    ],
+)
+def test_of_several_numbers_or_words_in_a_phone_field_the_first_number_gives_the_key(written: str, first: str) -> None:
+    assert phone_digits(written) == first
+
+
+@pytest.mark.parametrize("written", ["", "匿名", "138****0000", "12", "1" * 30, "138****0000(微信)"])
 def test_what_is_no_phone_number_gives_no_key(written: str) -> None:
     assert phone_digits(written) == ""
 

@@ -219,6 +219,16 @@ def test_every_kind_of_petition_becomes_a_report(kind: str, fields: dict[str, An
     assert found["reported_at"] == 1749090600_000
 
 
+@pytest.mark.parametrize("zero", ["0", "0.000000", 0])
+def test_a_location_of_zero_with_a_label_is_taken_at_the_label_and_without_coordinates(zero: object) -> None:
+    place = {**TEXT, "MsgType": "location", "Location_X": zero, "Location_Y": zero, "Label": "大埠东社区门口"}
+    found = report(as_json(place))
+    assert (found["address"], found["location_method"]) == ("大埠东社区门口", "text")
+    assert [found[name] for name in ("lon", "lat", "source_lon", "source_lat", "source_crs")] == [None] * 5  # type: ignore[literal-required]
+    for rest in ({"Label": ""}, {"Location_X": "36.1"}):
+        assert refused(as_json({**place, **rest}), context()).code == "bad_location"
+
+
 @pytest.mark.parametrize("event", ["subscribe", "unsubscribe", "SCAN", "LOCATION", "CLICK", "VIEW", "user_pay"])
 def test_an_event_is_counted_by_its_word_and_is_no_petition(event: str) -> None:
     body = xml({**TEXT, "MsgType": "event", "Event": event, "EventKey": "V1001", "MsgId": ""})

@@ -80,7 +80,7 @@ WECHAT = (
 LOCATION = (
     "<xml><ToUserName><![CDATA[gh_demo]]></ToUserName><FromUserName><![CDATA[oDEMO_bad]]></FromUserName>"
     "<CreateTime>1757643068</CreateTime><MsgType><![CDATA[location]]></MsgType><Location_X>0.0</Location_X>"
-    "<Location_Y>0.0</Location_Y><Scale>20</Scale><Label><![CDATA[x]]></Label><MsgId>77</MsgId></xml>"
+    "<Location_Y>0.0</Location_Y><Scale>20</Scale><Label><![CDATA[]]></Label><MsgId>77</MsgId></xml>"
 )
 JSON_FEEDS: dict[str, tuple[dict[str, Any], str, str, tuple[str, str]]] = {
     # channel: a good message, its time field, its code field, its coordinates

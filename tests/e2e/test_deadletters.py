@@ -94,6 +94,35 @@ def test_a_mended_letter_becomes_a_report(played: Hub) -> None:
     assert query(played, "SELECT count() FROM bi.reports WHERE upstream_id = '880088'") == [(1,)]
 
 
+def test_a_letter_whose_original_was_not_kept_says_so_instead_of_being_sent(played: Hub) -> None:
+    bootstrap = str(played.settings.kafka_bootstrap)
+    now = int(datetime.now(UTC).timestamp())
+    identity = digest_id("connector", "demo-police", "not kept")
+    letter = {
+        "dead_letter_id": identity,
+        "stage": "connector",
+        "feed": "police110",
+        "channel": "demo-police",
+        "origin_topic": None,
+        "origin_partition": None,
+        "origin_offset": None,
+        "reason_code": "forbidden_class",
+        "reason": "made for this test",
+        "failed_at": now * 1000,
+        "key": None,
+        "content_type": "application/json",
+        "original": b"",
+        "sealed_key_id": None,
+        "replay_count": 0,
+    }
+    producer = Producer({"bootstrap.servers": bootstrap})
+    producer.produce("deadletter", CODEC.encode("dead_letter", letter), b"demo-police")
+    assert producer.flush(30) == 0
+
+    answers = replay(bootstrap, url(played), CODEC, played.profile, played.secrets)
+    assert answers.skipped == {identity: "its original was not kept (forbidden_class): there is nothing to send again"}
+
+
 def test_an_unknown_id_is_an_error_that_says_where_to_look(played: Hub) -> None:
     with pytest.raises(ReplayError, match="deadletter list --all"):
         replay(

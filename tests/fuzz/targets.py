@@ -382,7 +382,7 @@ def _avro(data: bytes) -> None:
         if "matter_kind" in record:
             found = cast(Report, record)
             check(found, found["feed"], PROFILE.channels.get(found["channel"]))
-            check_direct(found)
+            check_direct(found, found["received_at"], PROFILE.matters.keys())
     except DecodeError as error:
         # The feed is told: it is a topic's name, which the profile has.
         _demand(not any(planted in str(error) for planted in (PHONE, IDENTITY)), "an error tells a value of the record")

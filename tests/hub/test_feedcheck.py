@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,47 @@ def test_rows_of_csv_and_of_a_workbook_are_named_by_their_line(
     assert [(message.where, message.status) for message in result.messages] == [
         ("row 3", "ok"), ("row 4", "refused"),
     ]  # fmt: skip
+
+
+def test_a_csv_in_gb_bytes_is_read_as_a_dropped_file_is_whatever_the_channel_and_the_result_says_so(
+    write: Callable[[str, bytes], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = (
+        "工单清单（虚构）,,,\n工单编号,受理时间,诉求类型,诉求内容\n"
+        "001,2025/9/12 10:20,求助类,停水（虚构）\n00 2,2025/9/12 10:20,求助类,停水（虚构）\n"
+    )
+    for encoding in ("gbk", "gb18030", "utf-16"):
+        path = write("day.csv", table.encode(encoding))
+        result = look(path)
+        assert [(message.where, message.status) for message in result.messages] == [
+            ("row 3", "ok"),
+            ("row 4", "refused"),
+        ]
+        assert "charset=gb18030" in result.as_json()["note"]
+    monkeypatch.setenv("ZHISHU_DATA_DIR", str(tmp_path / "nothing-here"))
+    told = CliRunner().invoke(app, ["feed", "check", str(path), "--feed", "demo-hotline"])
+    assert "not UTF-8" in told.stdout
+    neither = look(write("day.csv", b"a,b\n\xff\xff,1\n"))
+    (message,) = neither.messages
+    assert "neither UTF-8 nor GB18030" in message.problems[0].what
+    assert look(write("plain.csv", b"a,b\n1,2\n")).note == ""
+    assert wrong(look(write("day.csv", table.encode("gbk")), content_type="text/csv")) == [[("", "bad_encoding")]]
+    assert wrong(look(write("day.csv", table.encode("gbk")), "demo-dahua")) == [[("", "unsupported_type")]]
+
+
+def test_without_a_header_the_values_that_stand_in_its_place_are_not_repeated(tmp_path: Path) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["甄样本", "来电号码", "投诉", "噪声"], [1234567890123456789, 1234567890123456789, "投诉", "噪声"]):
+        sheet.append(row)
+    path = tmp_path / "day.xlsx"
+    book.save(path)
+    (message,) = look(path).messages
+    (problem,) = message.problems
+    assert "甄样本" not in json.dumps(asdict(message), ensure_ascii=False)
+    assert "来电号码" in problem.what
+    assert "a column that the channel does not know" in problem.what
 
 
 def test_a_file_that_can_t_be_read_as_a_whole_says_why(write: Callable[[str, bytes], Path]) -> None:

@@ -1,6 +1,7 @@
 """The gateway as hub puts it together: what the secrets file says counts while it runs."""
 
 import asyncio
+import logging
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from connectors import auth
 from hub.secrets import SecretsFile
-from hub.services import gateway_app
+from hub.services import gateway_app, place_only
 from hub.settings import Settings
 from schemas.codec import Codec
 from schemas.registry import FileRegistry
@@ -72,3 +73,16 @@ def test_proxies_must_be_addresses() -> None:
     assert Settings().proxy_list == []
     with pytest.raises(ValidationError, match="proxies"):
         Settings(proxies="proxy.invalid")
+
+
+def test_what_a_web_server_logs_of_an_unreadable_request_quotes_nothing_of_it() -> None:
+    try:
+        raise ValueError('Bad status line: "caller_phone2": "13800001234"')
+    except ValueError as error:
+        record = logging.LogRecord("aiohttp.server", logging.ERROR, "", 1, "%s", ("13800001234",), None)
+        record.exc_info = type(error), error, error.__traceback__
+    assert place_only(record)
+    told = logging.Formatter().format(record)
+    assert "1380000" not in told
+    assert "ValueError in" in told
+    assert "test_services.py" in told

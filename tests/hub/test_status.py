@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.reports import Search, StoredReport, StoredStep, StoreUnavailableError
+from connectors.rulings import NO_CHANGE
 from hub.clickhouse_embedded import EmbeddedClickHouse
 from hub.endpoints import EndpointError
 from hub.status import ClickHouseReports
@@ -118,6 +119,8 @@ def test_another_channels_report_and_an_unknown_one_are_not_found(
         (["close", "redo"], "handled"),
         (["close", "redo", "close"], "closed"),
         (["cancel"], "closed"),
+        (["accept", NO_CHANGE], "routed"),
+        (["close", NO_CHANGE], "closed"),
     ],
 )
 def test_the_status_follows_the_steps(

@@ -55,8 +55,11 @@ class Kept:
     records: list[KafkaRecord] = field(default_factory=list)
     refusals: int = 0
     refused: int = 0
+    before: Callable[[object], Awaitable[None]] | None = None
 
     async def send(self, records: Sequence[KafkaRecord]) -> None:
+        if self.before is not None:
+            await self.before(records)
         if self.refusals:
             self.refusals -= 1
             self.refused += 1

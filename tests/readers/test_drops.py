@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,64 @@ def test_unfinished_and_foreign_files_are_never_taken(one: Reader, kept: Kept, t
     path.rename(tmp_path / "drops" / "ready.csv")
     looks(one, 2)
     assert kept.ids() == ["N1"]
+
+
+@pytest.mark.parametrize("how", ["replaced", "appended"])
+def test_a_file_that_is_written_to_while_it_is_read_is_read_again_and_loses_no_row(
+    one: Reader, kept: Kept, tmp_path: Path, how: str
+) -> None:
+    path = drop(tmp_path, "a.csv", HEADER, *([f"N{number}", *GOOD[1:]] for number in range(5)))
+    done = tmp_path / "drops" / "done"
+
+    async def write(_: object) -> None:
+        kept.before = None
+        rows = [[f"N{number}", *GOOD[1:]] for number in range(5, 9)]
+        if how == "appended":
+            with path.open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(rows)
+        else:
+            other = drop(tmp_path, "b.tmp.csv", HEADER, *rows)
+            other.replace(path)
+
+    looks(one, 1)
+    kept.before = write
+    looks(one, 1)
+    assert list(done.iterdir()) == []
+    assert path.exists()
+    looks(one, 2)
+    assert set(kept.ids()) == {f"N{number}" for number in range(9)}
+    assert sorted(found.name for found in done.iterdir()) == ["a.csv", "a.csv.outcome.csv"]
+
+
+def test_a_file_that_is_written_to_before_its_turn_is_left_until_it_rests(
+    one: Reader, kept: Kept, tmp_path: Path
+) -> None:
+    drop(tmp_path, "a.csv", HEADER, GOOD)
+    later = drop(tmp_path, "b.csv", HEADER, ["N2", *GOOD[1:]])
+    os.utime(tmp_path / "drops" / "a.csv", (1, 1))  # the older is read first
+
+    async def write(_: object) -> None:
+        kept.before = None
+        with later.open("a", encoding="utf-8") as file:
+            file.write("N3,2025-09-12 10:11:08,乙,\n")
+
+    looks(one, 1)
+    kept.before = write
+    looks(one, 1)
+    assert kept.ids() == ["N1"]
+    looks(one, 2)
+    assert kept.ids() == ["N1", "N2", "N3"]
+
+
+@pytest.mark.parametrize("name", [("工" * 80).encode(), "九月".encode("gbk"), ("九" * 120).encode("gbk")])
+def test_a_file_is_read_whatever_bytes_its_name_has_and_however_many(
+    one: Reader, kept: Kept, tmp_path: Path, name: bytes
+) -> None:
+    drop(tmp_path, "a.csv", HEADER, GOOD)
+    drop(tmp_path, "b.csv", HEADER, ["N2", *GOOD[1:]]).rename(tmp_path / "drops" / os.fsdecode(name + b".csv"))
+    looks(one, 2)
+    assert sorted(kept.ids()) == ["N1", "N2"]
+    assert len(list((tmp_path / "drops" / "done").iterdir())) == 4
 
 
 def test_links_and_folders_are_not_followed(one: Reader, kept: Kept, tmp_path: Path) -> None:

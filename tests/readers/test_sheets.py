@@ -1,5 +1,6 @@
 """Spreadsheets as people fill them in: what is read, what is refused, and what a hostile file may cost."""
 
+import csv
 import subprocess
 import sys
 import zipfile
@@ -76,11 +77,77 @@ def test_a_csv_may_part_its_cells_by_comma_tab_or_semicolon(tmp_path: Path, deli
     assert read(text_file(tmp_path, text))[0]["编号"] == "1"
 
 
-def test_a_csv_with_an_open_quote_gives_its_good_rows_and_then_says_so(tmp_path: Path) -> None:
-    good = "".join(f"{number},好\n" for number in range(40))
-    found = list(messages(text_file(tmp_path, f'编号,内容\n{good}41,"没有结束\n'), TableOptions()))
-    assert [one["fields"]["编号"] for one in found if "fields" in one] == [str(number) for number in range(40)]
-    assert "check its quotes" in found[-1]["error"]
+@pytest.mark.parametrize("bad", ['7,"没有结束', '7,"坏"了', '"7,坏\n', '7,"' + "长" * 1_100_000])
+def test_a_row_of_a_csv_that_can_not_be_read_costs_itself_alone_wherever_it_stands(tmp_path: Path, bad: str) -> None:
+    good = [f'{number},"两\n行 {number}"' for number in range(10, 30)]
+    for place in (0, 11, 20):
+        lines = [*good[:place], bad, *good[place:]]
+        found = list(messages(text_file(tmp_path, "\n".join(["编号,内容", *lines]) + "\n"), TableOptions()))
+        rows = [one for one in found if "fields" in one]
+        taken = {row["fields"]["编号"]: row["fields"]["内容"] for row in rows if not row["problem"]}
+        assert {str(number): f"两\n行 {number}" for number in range(10, 30)}.items() <= taken.items()
+        told = [row for row in rows if row["problem"]]
+        assert told
+        assert "check its quotes" in told[0]["problem"]
+        assert found[-1] == {"end": len(rows)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_a_row_whose_bytes_are_no_text_costs_itself_alone(tmp_path: Path, encoding: str) -> None:
+    lines = [f"{number},夜间噪声很大".encode(encoding) for number in range(40)]
+    lines[17] = "17,夜间".encode(encoding) + b"\xff\xff" + "噪声".encode(encoding)
+    path = tmp_path / "drop.csv"
+    path.write_bytes(b"\n".join(["编号,内容".encode(encoding), *lines]) + b"\n")
+    rows = [one for one in messages(path, TableOptions()) if "fields" in one]
+    assert [row["line"] for row in rows if row["problem"]] == [19]
+    assert {row["fields"]["内容"] for row in rows if not row["problem"]} == {"夜间噪声很大"}
+    assert len(rows) == 40
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+@pytest.mark.parametrize("bad", [b"\xff", b"\0"])
+def test_of_a_few_rows_too_one_that_is_no_text_costs_itself_alone(tmp_path: Path, encoding: str, bad: bytes) -> None:
+    lines = [f"{number},2025-09-12,夜间噪声很大".encode(encoding) for number in range(3)]
+    lines[1] += bad
+    path = tmp_path / "drop.csv"
+    for header in ("编号,时间,内容", "number,time,text"):
+        path.write_bytes(b"\n".join([header.encode(encoding), *lines]) + b"\n")
+        assert [bool(row.problem) for row in rows(path)] == [False, True, False]
+
+
+def test_a_row_that_is_no_text_costs_itself_alone_among_ascii(tmp_path: Path) -> None:
+    path = tmp_path / "drop.csv"
+    path.write_bytes(b"number,text\n1,a\n2,\xff\n3,c\n")
+    assert [bool(row.problem) for row in rows(path)] == [False, True, False]
+
+
+@pytest.mark.parametrize("apart", [0, 1, 5])
+@pytest.mark.parametrize("ends", ['{},2025-09-12,甲"', '{},2025-09-12",甲', '{}",2025-09-12,甲'])
+@pytest.mark.parametrize("begins", ['1,2025-09-12,"甲', '1,"2025-09-12,甲', '"1,2025-09-12,甲'])
+def test_a_stray_quote_never_joins_its_row_to_another(tmp_path: Path, begins: str, ends: str, apart: int) -> None:
+    lines = [f"{number},2025-09-12,甲" for number in range(2, 9)]
+    lines[apart] = ends.format(apart + 2)
+    found = rows(text_file(tmp_path, "\n".join(["编号,时间,内容", begins, *lines]) + "\n"))
+    assert [row.line for row in found] == list(range(2, 10))
+    assert found[0].problem
+    good = {row.fields["编号"] for row in found if not row.problem}
+    assert good >= {str(number) for number in range(2, 9) if number != apart + 2}
+
+
+@pytest.mark.parametrize("column", [0, 1, 2])
+def test_a_cell_may_have_lines_in_whatever_column_it_stands(tmp_path: Path, column: int) -> None:
+    cells = ["1", "2025-09-12", "甲"]
+    cells[column] = "第一行, 和\n第二行\n第三行"
+    path = tmp_path / "drop.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([HEADER, cells, cells])
+    assert read(path) == [dict(zip(HEADER, cells, strict=True))] * 2
+
+
+def test_a_cell_of_the_last_second_of_the_calendar_or_of_no_number_fails_nothing_else(tmp_path: Path) -> None:
+    assert cell_text(datetime(9999, 12, 31, 23, 59, 59, 999000)) == "9999-12-31 23:59:59"  # noqa: DTZ001
+    assert cell_text(float("nan")) is None
+    assert cell_text(float("inf")) is None
 
 
 def test_a_header_of_two_rows_with_merged_cells_is_joined(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -189,7 +190,7 @@ def test_a_table_that_was_emptied_goes_on_with_what_is_put_in_then(
     put(pg, 1, None)
     put(pg, 2, START + timedelta(minutes=1))
     passed(one, 2)
-    assert kept.ids() == ["N101", "N102", "N103", "N1", "N2"]
+    assert kept.ids() == ["N103", "N101", "N102", "N2", "N1"]
 
 
 def test_a_clock_in_the_far_future_hides_no_row_that_follows(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
@@ -249,12 +250,15 @@ def test_a_database_of_gbk_bytes_is_read_with_its_encoding_named(
         owner.execute("CREATE DATABASE old ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     with connect(postgres_folder, "old", client_encoding="SQL_ASCII") as pg:
         pg.execute(TABLE.encode())
-        pg.execute("INSERT INTO orders VALUES (1, 'N1', '2025-09-12 10:00', '夜间噪声', '', now())".encode("gbk"))
+        row = "INSERT INTO orders VALUES (%d, 'N%d', '2025-09-12 10:00', '%s', '', now())".encode("gbk")
+        for number, text in enumerate(("夜间噪声".encode("gbk"), b"\xff\xff", "甲".encode("gbk")), start=1):
+            pg.execute(row % (number, number, text))
     one = channel(tmp_path, f"{ROWS}[channel.source]\nkind='sql'\ntable='orders'\nkey='number'\nclock='updated_at'\n")
     assert isinstance(one.source, SqlSource)
     held = Database(dsn(postgres_folder, "old", client_encoding="gbk"), None, 5)
     passed(reader(one, SqlOrigin(one.id, one.source, SHANGHAI, held), kept, tmp_path / "old"))
-    assert kept.reports()[0]["content"] == "夜间噪声"
+    assert [report["content"] for report in kept.reports()] == ["夜间噪声", "甲"]
+    assert "neither UTF-8 nor GB18030" in kept.letters()[0]["reason"]
 
 
 def test_a_query_is_read_like_a_table_and_mixed_case_names_are_kept(
@@ -301,11 +305,161 @@ def test_a_wrong_source_is_told_without_its_question(
     assert "SELECT" not in str(refused.value)
 
 
-def test_a_key_that_is_null_is_told_and_not_skipped(pg: psycopg.Connection, make: Make) -> None:
-    pg.execute(TABLE.replace("PRIMARY KEY", ""))
-    pg.execute("INSERT INTO orders (updated_at) VALUES (now())")
-    with pytest.raises(SourceError, match="null"):
-        passed(make())
+def test_a_row_whose_key_is_null_is_a_letter_once_and_the_others_are_read(
+    pg: psycopg.Connection, make: Make, kept: Kept
+) -> None:
+    pg.execute(TABLE.replace("bigint PRIMARY KEY", "bigint"))
+    for number in range(1, 8):
+        put(pg, number, START)
+    pg.execute("UPDATE orders SET id = NULL WHERE id = 4")
+    passed(make(batch=3), 3)
+    assert kept.ids() == ["N1", "N2", "N3", "N5", "N6", "N7"]
+    assert len(kept.letters()) == 1
+    assert "id: is null" in kept.letters()[0]["reason"]
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "12025-09-12 10:11:08", "0044-03-15 12:00:00 BC"])
+@pytest.mark.parametrize("column", ["made_at", "updated_at"])
+def test_a_time_that_no_program_holds_costs_its_row_alone_in_whatever_column(
+    pg: psycopg.Connection, make: Make, kept: Kept, column: str, moment: str
+) -> None:
+    pg.execute(TABLE)
+    for number in range(1, 8):
+        put(pg, number, START + timedelta(minutes=number))
+    pg.execute(f"UPDATE orders SET {column} = %s WHERE id = 4", (moment,))  # type: ignore[arg-type]
+    one = make(batch=3)
+    passed(one, 2)
+    expected = {"N1", "N2", "N3", "N5", "N6", "N7"} | ({"N4"} if column == "updated_at" else set())
+    assert set(kept.ids()) == expected
+    assert len(kept.ids()) == len(expected)
+    put(pg, 8, START + timedelta(hours=1))
+    passed(one)
+    assert "N8" in kept.ids()
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "moment", "good"),
+    [
+        *(
+            (kind, "", moment, START.date() if kind == "date" else START)
+            for kind in ("timestamptz", "timestamp", "date")
+            for moment in ("infinity", "-infinity", "12025-09-12", "0044-03-15 BC", "0001-01-01")
+        ),
+        ("numeric", "epoch_s", "NaN", START.timestamp()),
+        ("float8", "epoch_ms", "Infinity", START.timestamp() * 1000),
+        ("text", "%Y-%m-%d %H:%M:%S", "0001-01-01 00:00:00", "2025-09-12 10:00:00"),
+        ("text", "%Y-%m-%d %H:%M:%S", "2025-99-99 10:00:00", "2025-09-12 10:00:00"),
+    ],
+)
+def test_a_page_may_begin_and_end_at_a_clock_that_is_none(
+    pg: psycopg.Connection, make: Make, kept: Kept, kind: str, form: str, moment: str, good: object
+) -> None:
+    pg.execute(TABLE.replace("updated_at timestamptz", f"updated_at {kind}"))
+    row = f"INSERT INTO orders VALUES (%s, %s, '2025-09-12 10:11:08', '夜间噪声', '13800001234', %s::text::{kind})"
+    pg.execute(row, (9, "N9", moment))  # type: ignore[arg-type]
+    one = make(batch=1, clock_format=form)
+    passed(one, 2)
+    for number in (1, 2, 3):
+        pg.execute(row, (number, f"N{number}", str(good)))  # type: ignore[arg-type]
+    passed(one, 2)
+    assert sorted(kept.ids()) == ["N1", "N2", "N3", "N9"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("time", "24:00:00"),
+        ("timetz", "24:00:00+08"),
+        ("interval", "3000000 years"),
+        ("json", '"\\ud800"'),
+        ("json", '{"a": 1' + "0" * 30 + "}"),
+        ("json", "[" * 700 + "]" * 700),
+        ("json", "[" * 2000 + "]" * 2000),
+    ],
+)
+def test_a_value_that_no_program_holds_costs_its_row_alone(
+    pg: psycopg.Connection, make: Make, kept: Kept, kind: str, value: str
+) -> None:
+    pg.execute(TABLE)
+    pg.execute(f"ALTER TABLE orders ADD other {kind}")  # type: ignore[arg-type]
+    for number in (1, 2, 3):
+        put(pg, number, START)
+    pg.execute(f"UPDATE orders SET other = %s::text::{kind} WHERE id = 2", (value,))  # type: ignore[arg-type]
+    passed(make(), 2)
+    assert {"N1", "N3"} <= set(kept.ids())
+    assert len(kept.ids()) + len(kept.letters()) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"), [("uuid", (2, 1)), ("timestamp", ("2025-01-01", "infinity")), ("numeric", ("1.5", "NaN"))]
+)
+def test_rows_without_a_clock_are_read_whatever_their_key_is(
+    pg: psycopg.Connection, make: Make, kept: Kept, kind: str, keys: tuple[object, object]
+) -> None:
+    pg.execute(TABLE.replace("bigint", kind))
+    first, second = (str(UUID(int=key)) if isinstance(key, int) else key for key in keys)
+    row = f"INSERT INTO orders VALUES (%s::text::{kind}, %s, '2025-09-12', 'x', '', NULL)"
+    one = make(batch=1)
+    pg.execute(row, (first, "N1"))  # type: ignore[arg-type]
+    passed(one, 2)
+    pg.execute(row, (second, "N2"))  # type: ignore[arg-type]
+    passed(one, 2)
+    assert kept.ids() == ["N1", "N2"]
+
+
+def test_a_key_that_comes_twice_at_the_end_of_a_page_is_told(pg: psycopg.Connection, make: Make, kept: Kept) -> None:
+    pg.execute(TABLE.replace("bigint PRIMARY KEY", "bigint"))
+    for number in (1, 2, 2, 3):
+        put(pg, number, START)
+    with pytest.raises(SourceError, match="has a value twice"):
+        passed(make(batch=2))
+    pg.execute("UPDATE orders SET updated_at = NULL")
+    with pytest.raises(SourceError, match="has a value twice"):
+        passed(make(batch=2, clock=""))
+
+
+def test_a_driver_that_cuts_the_clock_is_told_and_not_asked_for_ever(tmp_path: Path, kept: Kept) -> None:
+    class Cut(Database):
+        """Gives the page it gave before, as one does whose clock is cut to whole seconds when it is asked with."""
+
+        asked = 0
+
+        async def rows(self, question: object) -> list[dict[str, object]]:
+            self.asked += 1
+            assert self.asked < 10
+            return [
+                {"id": number, "number": f"N{number}", "made_at": START, "text": "x", "updated_at": START}
+                for number in range(4)
+            ]
+
+    one = channel(
+        tmp_path,
+        f"{ROWS}[channel.source]\nkind='sql'\ntable='orders'\nkey='id'\nclock='updated_at'\nbatch=3\n",
+    )
+    assert isinstance(one.source, SqlSource)
+    held = Cut("postgresql://reader@/none", None, 5)
+    with pytest.raises(SourceError, match="do not part the rows"):
+        passed(reader(one, SqlOrigin(one.id, one.source, SHANGHAI, held), kept, tmp_path / "cut"))
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (("8", "9", "10"), "cast it in a query"),
+        (("8", "9"), "cast it in a query"),
+        (("A8",), "cast it in a query"),
+        (("2509121011", "25091210110"), "cast it in a query"),
+        (("a", "a", "b"), "has a value twice"),
+    ],
+)
+def test_a_key_by_whose_order_rows_would_be_lost_is_told(
+    pg: psycopg.Connection, make: Make, keys: tuple[str, ...], told: str
+) -> None:
+    pg.execute(TABLE.replace("bigint PRIMARY KEY", "text").replace("updated_at timestamptz", "updated_at text"))
+    for key in keys:
+        pg.execute("INSERT INTO orders VALUES (%s, 'N1', '2025-09-12 10:11:08', 'x', '', '')", (key,))
+    with pytest.raises(SourceError, match=told):
+        passed(make(clock=""))
 
 
 def test_rows_that_are_refused_are_dead_lettered_once(pg: psycopg.Connection, make: Make, kept: Kept) -> None:

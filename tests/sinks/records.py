@@ -162,5 +162,6 @@ def letter(name: str, **changed: Any) -> DeadLetter:
         "original": b"\x00\xff{",
         "sealed_key_id": None,
         "replay_count": 0,
+        "tail": None,
     }
     return DeadLetter(**{**fields, **changed})  # type: ignore[typeddict-item]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from connectors.rulings import NO_CHANGE
 from profiles import Profile
 from schemas.topics import PROGRESS, ROUTED
 from sinks.dimensions import load_dimensions
@@ -215,6 +216,19 @@ def test_a_revisit_corrected_under_the_same_time_counts_as_it_was_received_last(
     corrected = {"solved": False, "satisfaction": "dissatisfied", "received_at": NOON + DAY, "progress_id": "A"}
     put(PROGRESS, [step("a", "revisit", NOON, **corrected), step("a", "revisit", NOON, **told)])
     assert (flag(bi, "solved"), flag(bi, "satisfaction")) == (False, "dissatisfied")
+
+
+def test_a_revisit_that_opens_the_order_again_says_too_what_it_heard(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a"))])
+    put(PROGRESS, [step("a", "revisit", NOON, solved=True, satisfaction="satisfied")])
+    put(PROGRESS, [step("a", "redo", NOON + 1, solved=False, satisfaction="dissatisfied")])
+    assert (figures(bi)["solved"], figures(bi)["satisfied"]) == ((0, 1), (0, 1))
+
+
+def test_a_closing_or_voiding_that_did_not_stand_leaves_the_case_open(bi: Any, put: Callable[..., None]) -> None:
+    put(ROUTED, [routed(report("a"))])
+    put(PROGRESS, [step("a", NO_CHANGE, NOON, extra={"asked_step": "cancel", "ruling": "asked"})])
+    assert (flag(bi, "is_open"), flag(bi, "is_closed"), flag(bi, "cancelled_at")) == (True, False, None)
 
 
 def test_satisfied_weighs_basic_and_leaves_the_unrated_out(bi: Any, put: Callable[..., None]) -> None:

@@ -33,6 +33,7 @@ TOPIC = "intake.water"
 def own(**changes: Any) -> Report:
     """A good record of the source."""
     made = {"channel": "water-meters", "reporter_key": "0a" * 16, "report_id": report_id("water", "water-meters", "1")}
+    made["content_hash"] = "0b" * 16
     return {**report("1", feed="hotline12345"), "feed": "water", **made, **changes}  # type: ignore[typeddict-item]
 
 
@@ -46,7 +47,8 @@ def decided(one: Report) -> tuple[int, list[DeadLetter]]:
     [
         {},
         {"reporter_key": None},
-        {"reporter_key": "37021200001320000001", "device_id": "37021200001320000001"},
+        {"reporter_key": "37021200001320000001", "device_id": "37021200001320000001", "appeal_type": "alarm"},
+        {"appeal_type": "report", "confidential": True, "reporter_mask": None},
         {"upstream_id": "250912101108115409", "report_id": report_id("water", "water-meters", "250912101108115409")},
         {"reporter_mask": "138****0000", "content": "来电人138****0000反映水压低", "extra": {"pump": "3"}},
         {"sealed": b"s" * 28, "sealed_key_id": "water-2025"},
@@ -78,6 +80,28 @@ def test_a_record_that_keeps_the_contract_is_decided_on(changes: dict[str, Any])
         ({"extra": {"13800001234": "note"}}, "unmasked", "extra"),
         ({"reporter_key": "13800001234"}, "unmasked", "reporter_key"),
         ({"reporter_key": "oMadeUp_sample-0000000000001"}, "unmasked", "reporter_key"),
+        ({"received_at": START + 3 * DAY}, "bad_time", "received_at"),
+        ({"received_at": START + 3 * DAY, "reported_at": START + 3 * DAY}, "bad_time", "received_at"),
+        ({"content": "水" * 30_001}, "too_large", "texts"),
+        ({"reporter_key": "13800001234", "device_id": "13800001234"}, "unmasked", "reporter_key"),
+        ({"reporter_key": "13800001234", "device_id": "13800001234", "appeal_type": "alarm"}, "unmasked", "device_id"),
+        ({"device_id": "甄样本 13800001234"}, "unmasked", "device_id"),
+        ({"grid_code": "甄样本"}, "unmasked", "grid_code"),
+        ({"kind_code": "来电人甄样本"}, "unmasked", "kind_code"),
+        ({"sealed_key_id": "甄样本", "sealed": b"s" * 28}, "unmasked", "sealed_key_id"),
+        ({"related_upstream_ids": ["甄样本13800001234"]}, "unmasked", "related_upstream_ids"),
+        ({"professional_grids": ["甄样本"]}, "unmasked", "professional_grids"),
+        ({"appeal_type": "甄样本"}, "bad_record", "appeal_type"),
+        ({"family": "甄样本"}, "bad_record", "family"),
+        ({"urgency": "甄样本"}, "bad_record", "urgency"),
+        ({"location_method": "甄样本"}, "bad_record", "location_method"),
+        ({"source_crs": "甄样本"}, "bad_record", "source_crs"),
+        ({"matter_kind": "甄样本"}, "bad_record", "matter_kind"),
+        ({"street_code": "甄样本"}, "bad_record", "street_code"),
+        ({"community_code": "甄样本"}, "bad_record", "community_code"),
+        ({"content_hash": "甄样本"}, "bad_record", "content_hash"),
+        ({"confidential": True}, "unmasked", "reporter_mask"),
+        ({"appeal_type": "report"}, "unmasked", "confidential"),
         ({"sealed": "甄样本，13800001234，来电反映水压低".encode()}, "unmasked", "sealed"),
         ({"sealed": b"short", "sealed_key_id": "water-2025"}, "unmasked", "sealed"),
     ],
@@ -91,6 +115,7 @@ def test_what_breaks_it_is_a_letter_with_its_bytes_that_names_the_field_and_no_v
     assert letter["original"] == CODEC.encode("report", one)
     assert field in letter["reason"]
     assert "1380000" not in letter["reason"]
+    assert "甄样本" not in letter["reason"]
 
 
 def test_what_a_connector_masked_is_not_looked_through_again() -> None:
@@ -126,6 +151,8 @@ def test_the_example_of_the_page_works_as_it_stands(hub: Hub, kafka: EmbeddedKaf
     found = hub.read(TOPIC)
     assert {message.key() for message in found} == {b"370212005"}
     assert {message.partition() for message in found} == {murmur2(b"370212005") % PARTITIONS}, "where Java puts it"
-    outputs = DECIDER.run(PartitionState(), TOPIC, 0, [Record(n, m.value()) for n, m in enumerate(found)])
+    outputs = DECIDER.run(
+        PartitionState(), TOPIC, 0, [Record(n, m.value(), m.timestamp()[1]) for n, m in enumerate(found)]
+    )
     assert outputs.dead_letters == []
     assert {CODEC.routed_report(value)["report"]["report_id"] for _, value in outputs.routed} == {done.stdout.strip()}
