@@ -88,7 +88,7 @@ def matters(profile: Profile, reports: Iterable[Report]) -> dict[str, str]:
         partition = (murmur2(report["place_key"].encode()) & 0x7FFFFFFF) % INTAKE_PARTITIONS
         state = states[partition]
         decision = decider.decide(state, report, Origin(intake_topic("eval"), partition, offset))
-        state.apply(decision.routed, decision.facts, decision.traits)
+        state.apply(decision.routed, decision.facts, decision.told)
         found[report["upstream_id"]] = decision.routed["matter_id"]
     return found
 

@@ -202,7 +202,7 @@ class ChunkDecider:
         report, value = self._reader.report(feed, record)
         decision = self._decider.decide(state, report, origin)
         routed = decision.routed
-        state.apply(routed, decision.facts, decision.traits)
+        state.apply(routed, decision.facts, decision.told)
         message = report["place_key"].encode(), self._encoder.encode(routed, value)
         out.routed.append(message)
         counts[metrics.DECIDED, (feed,)] += 1

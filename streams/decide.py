@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from profiles import Profile
 from schemas.ids import digest_id
 from schemas.records import Alert, Report, RoutedReport
-from streams.likeness import Traits
+from streams.likeness import Told
 from streams.matching import Link, find_link
 from streams.routing import Router
 from streams.state import Facts, PartitionState, facts_of
@@ -23,12 +23,12 @@ class Origin(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What follows from one report: a record of the decision log, perhaps an alert. `facts`, `traits`: of the report."""
+    """What follows from one report: a record of the decision log, perhaps an alert. `facts`, `told`: of the report."""
 
     routed: RoutedReport
     alert: Alert | None
     facts: Facts
-    traits: Traits | None
+    told: Told | None
 
 
 class _Match(NamedTuple):
@@ -53,8 +53,8 @@ class Decider:
     def decide(self, state: PartitionState, report: Report, origin: Origin) -> Decision:
         """Decide on one report without changing anything; `state.apply(decision.routed)` takes the decision in."""
         facts = facts_of(report)
-        traits = state.index.traits(facts.reading) if facts.reading is not None else None
-        match = self._match(state, facts, traits, report)
+        told = state.index.told(facts.reading) if facts.reading is not None else None
+        match = self._match(state, facts, told, report)
         route = self._router.route(report)
         routed: RoutedReport = {
             "intake_topic": origin.topic,
@@ -90,9 +90,9 @@ class Decider:
             "milestones": [],
             "report": report,
         }
-        return Decision(routed, self._mass_appeal(state, match, facts, report), facts, traits)
+        return Decision(routed, self._mass_appeal(state, match, facts, report), facts, told)
 
-    def _match(self, state: PartitionState, facts: Facts, traits: Traits | None, report: Report) -> _Match:
+    def _match(self, state: PartitionState, facts: Facts, told: Told | None, report: Report) -> _Match:
         known = state.reports.get(facts.report_id)
         if known is not None:
             if report["content_hash"] == known.content_hash:
@@ -100,7 +100,7 @@ class Decider:
             matter_id = facts.report_id if report["confidential"] else known.matter_id
             return _Match("routed", matter_id, "revision", facts.report_id, 1.0, ("same_report_id=1",))
         rules = self._profile.matching
-        link = find_link(state, facts, traits, self._profile.matters, rules)
+        link = find_link(state, facts, told, self._profile.matters, rules)
         if link is None or link.score < rules.review:
             return _Match("routed", facts.report_id, "new", None, None, link.reasons if link else ())
         partner = link.partner

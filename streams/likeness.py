@@ -1,205 +1,215 @@
-"""An index of reports by what they say: which known reports may tell the same, and how alike they are.
+"""How reports are compared by what they say: weighed words, troubles and names, packed small; of a matter, the mean of them.
 
-Bounded whatever the state holds: a report stands under a few keys, of a key only the newest are looked at, and of those
-found only the MOST_CANDIDATES with most in common are compared. Rows are arrays, some 300 bytes a report.
+Word statistics are learned on the way, from the reports of the partition alone, in the order of the log.
 """
 
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import log, sqrt
+from struct import Struct
 from typing import Final, NamedTuple
+from zlib import crc32
 
-import numpy as np
-import numpy.typing as npt
+from streams.postings import Postings
+from streams.reading import TROUBLES, Name, Reading, same_name
 
-from streams.reading import TROUBLES, Reading
-
-#: Words of a report that are kept: its rarest.
-WORDS_KEPT: Final = 16
-#: Words under which a report is looked up.
-_WORD_KEYS: Final = 6
-#: Reports of one key that are looked at, the newest.
-_POSTINGS: Final = 32
-_WORD_POSTINGS: Final = 16
-MOST_CANDIDATES: Final = 24
-#: Likeness (mean of words and troubles) below which nothing is compared: where a name, a place or a person is shared, and not.
-_LEAST_TELLING: Final = 0.1
-_LEAST: Final = 0.4
-#: Reports that the word statistics begin with, so that the first hundred do not take every word for a rare one.
-_PRIOR: Final = 300
-_GROWTH: Final = 1.5
-
-
-#: First characters of keys.
-PERSON_KEY: Final = "p"
-_RARE_KEY: Final = "r"
-_WORD_KEY: Final = "w"
-
-
-class Traits(NamedTuple):
-    """A report as it is compared: rarest words with their weights (a unit vector), troubles (a unit vector), names."""
-
-    words: dict[str, float]
-    troubles: npt.NDArray[np.float32]
-    title_names: tuple[str, ...]
-    names: tuple[str, ...]
-    rare: tuple[str, ...]
+#: Words and kinds of trouble that are kept of a report, and of a matter: the strongest.
+_WORDS: Final = 16
+_TROUBLES: Final = 6
+_MATTER_WORDS: Final = 32
+_MATTER_TROUBLES: Final = 8
+_MATTER_NAMES: Final = 8
+#: Reports that the statistics begin with, so that the first hundred do not take every word for a rare one.
+_PRIOR_REPORTS: Final = 2000.0
+_PRIOR_WORD: Final = 0.75
+_PRIOR_TROUBLED: Final = 300.0
+_PRIOR_TROUBLE: Final = 6.0
+#: Rarest words under which a report is found.
+_WORD_KEYS: Final = 3
+#: Rows of one key that are looked at.
+_POSTINGS: Final = 20
+#: Names worth less are no keys.
+_LEAST_WORTH: Final = 0.2
+#: A name under which so many more matters stand is worth half.
+_COMMON: Final = 24.0
+#: What sharing a key tells, by which the candidates are chosen.
+_NAME_HIT: Final = 60.0
+_WORD_HIT: Final = 40.0
+_PACKED: Final = Struct(f"<{_WORDS}I{_WORDS}B{_TROUBLES}B{_TROUBLES}B")
+_SCALE: Final = 255
 
 
-class Alike(NamedTuple):
-    """A known report that shares something. words, troubles: cosine, 0 to 1. named: they may share a name. rare: a rare pair."""
+class Told(NamedTuple):
+    """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch."""
 
-    row: int
-    words: float
-    troubles: float
-    named: bool
-    rare: bool
+    words: dict[int, float]
+    troubles: dict[int, float]
+    names: tuple[Name, ...]
+    sketch: bytes
+
+
+class Packed(NamedTuple):
+    """The same, as it is kept: some 250 bytes. vector: hashes and weights of words, places and weights of troubles."""
+
+    vector: bytes
+    names: str
+    worths: bytes
+    sketch: bytes
+
+
+def pack(told: Told) -> Packed:
+    """What is kept of a text; weights to a 255th."""
+    words, troubles = list(told.words.items()), list(told.troubles.items())
+    words += [(0, 0.0)] * (_WORDS - len(words))
+    troubles += [(0, 0.0)] * (_TROUBLES - len(troubles))
+    vector = _PACKED.pack(
+        *(word for word, _ in words),
+        *(round(weight * _SCALE) for _, weight in words),
+        *(place for place, _ in troubles),
+        *(round(weight * _SCALE) for _, weight in troubles),
+    )
+    worths = bytes([part for name in told.names for part in (round(name.worth * _SCALE), name.in_title)])
+    return Packed(vector, "|".join([name.text for name in told.names]), worths, told.sketch)
+
+
+def unpack(packed: Packed) -> Told:
+    """A text as it was kept."""
+    values = _PACKED.unpack(packed.vector)
+    weights, places, kinds = values[_WORDS : 2 * _WORDS], values[2 * _WORDS : -_TROUBLES], values[-_TROUBLES:]
+    worths = packed.worths
+    return Told(
+        {word: weight / _SCALE for word, weight in zip(values, weights, strict=False) if weight},
+        {place: weight / _SCALE for place, weight in zip(places, kinds, strict=True) if weight},
+        tuple(
+            [
+                Name(text, worths[2 * at] / _SCALE, bool(worths[2 * at + 1]), ended=True)
+                for at, text in enumerate(packed.names.split("|") if packed.names else ())
+            ]
+        ),
+        packed.sketch,
+    )
+
+
+@dataclass(slots=True)
+class Named:
+    """A name in a matter: how well it tells one place, reports that tell it in their title, reports that tell it."""
+
+    text: str
+    worth: float
+    titles: int
+    tellings: int
+
+
+@dataclass(slots=True)
+class Mean:
+    """The texts of a matter's reports taken together."""
+
+    reports: int
+    words: dict[int, float]
+    troubles: dict[int, float]
+    names: list[Named]
+
+    @classmethod
+    def of(cls, packed: Packed) -> "Mean":
+        """That of one report."""
+        told = unpack(packed)
+        names = [Named(name.text, name.worth, int(name.in_title), 1) for name in told.names]
+        return cls(1, told.words, told.troubles, names)
+
+    def add(self, packed: Packed) -> None:
+        """Take one more report in."""
+        one = Mean.of(packed)
+        self.words = _mean(self.words, self.reports, one.words, _MATTER_WORDS)
+        self.troubles = _mean(self.troubles, self.reports, one.troubles, _MATTER_TROUBLES)
+        for name in one.names:
+            same = next((known for known in self.names if same_name(known.text, name.text)), None)
+            if same is None:
+                self.names.append(name)
+            else:
+                same.titles += name.titles
+                same.tellings += 1
+        self.names.sort(key=lambda name: (-2 * name.titles - name.tellings, -name.worth, name.text))
+        del self.names[_MATTER_NAMES:]
+        self.reports += 1
+
+
+def _mean(old: dict[int, float], reports: int, new: dict[int, float], most: int) -> dict[int, float]:
+    """The strongest parts of the mean of so many vectors with one more, length 1."""
+    merged = {part: old.get(part, 0.0) * reports + new.get(part, 0.0) for part in {**old, **new}}
+    return _unit(merged, most)
+
+
+def _unit(vector: dict[int, float], most: int) -> dict[int, float]:
+    if len(vector) > most:
+        vector = dict(sorted(vector.items(), key=lambda part: (-part[1], part[0]))[:most])
+    length = sqrt(sum([weight * weight for weight in vector.values()])) or 1.0
+    return {part: weight / length for part, weight in vector.items()}
 
 
 class Likeness:
-    """The index. Rows are numbered as they come; what a key gives depends on the order of `add` alone."""
+    """Word statistics, and which rows (reports, numbered as they come) stand under the keys of a text."""
 
     def __init__(self) -> None:
-        self._reports = 0  # that the word statistics have seen
-        self._frequency: Counter[str] = Counter()
-        self._word_ids: dict[str, int] = {}
-        self._keys: defaultdict[str, list[int]] = defaultdict(list)
-        self._words = np.zeros((1024, WORDS_KEPT), np.uint32)
-        self._weights = np.zeros((1024, WORDS_KEPT), np.float32)
-        self._troubles = np.zeros((1024, len(TROUBLES)), np.float16)
-        self._size = 0
-        #: Matters whose first report has the name or the rare pair in its title.
-        self.matters_named: Counter[str] = Counter()
+        """Nothing seen."""
+        self._reports = 0
+        self._frequency: dict[int, int] = {}
+        self._troubled = [0] * len(TROUBLES)
+        self.postings = Postings()
 
-    def traits(self, reading: Reading) -> Traits:
-        """How a report is compared, by the statistics of the reports added so far."""
-        total = self._reports + _PRIOR + 1
+    def told(self, reading: Reading) -> Told:
+        """A text weighed by the statistics of the reports learned so far."""
         frequency = self._frequency
-        weights = {w: (1 + math.log(n)) * math.log(total / (1 + frequency[w])) for w, n in reading.words.items()}
-        kept = sorted(weights, key=lambda word: (-weights[word], word))[:WORDS_KEPT]
-        length = math.sqrt(sum(weights[word] ** 2 for word in kept)) or 1.0
-        troubles = np.zeros(len(TROUBLES), np.float32)
-        for place, weight in reading.troubles.items():
-            troubles[place] = math.log1p(weight)
-        norm = float(np.sqrt(troubles @ troubles))
-        if norm:
-            troubles /= norm
-        return Traits(
-            {word: weights[word] / length for word in kept}, troubles, reading.title_names, reading.names, reading.rare
-        )
+        total = self._reports + _PRIOR_REPORTS
+        words = {
+            word: (1.0 + log(weight)) * log(total / (_PRIOR_WORD + frequency.get(word, 0)))
+            for word, weight in reading.words.items()
+        }
+        troubled = self._reports + _PRIOR_TROUBLED
+        troubles = {
+            place: log(1.0 + weight) * log(troubled / (_PRIOR_TROUBLE + self._troubled[place]))
+            for place, weight in reading.troubles.items()
+        }
+        names = tuple([name._replace(worth=name.worth / self._common(name.text)) for name in reading.names])
+        return Told(_unit(words, _WORDS), _unit(troubles, _TROUBLES), names, reading.sketch)
 
-    def add(self, reading: Reading, traits: Traits, extra_keys: tuple[str, ...] = (), *, begins: bool = True) -> int:
-        """Take a report in; its row. `extra_keys`: further keys under which it is found (place, reporter).
-
-        begins: it is the first of its matter.
-        """
-        if begins:
-            self.matters_named.update((*traits.title_names, *traits.rare))
-        row = self._size
-        if row == len(self._words):
-            self._grow()
-        self._size += 1
-        ids = self._word_ids
-        for place, (word, weight) in enumerate(traits.words.items()):
-            self._words[row, place] = ids.setdefault(word, len(ids) + 1)
-            self._weights[row, place] = weight
-        self._troubles[row] = traits.troubles
-        for key in _keys(traits):
-            self._post(key, row)
-        for key in extra_keys:
-            self._post(key, row)
-        self._frequency.update(reading.words.keys())
+    def learn(self, reading: Reading) -> None:
+        """Count a text's words and troubles."""
         self._reports += 1
-        return row
+        frequency = self._frequency
+        for word in reading.words:
+            frequency[word] = frequency.get(word, 0) + 1
+        for place in reading.troubles:
+            self._troubled[place] += 1
 
-    def forget(self, alive: npt.NDArray[np.int64]) -> None:
-        """Keep only these rows, in this order; the first becomes row 0. The word statistics stay."""
-        place = {row: number for number, row in enumerate(alive.tolist())}
-        for name in ("_words", "_weights", "_troubles"):
-            setattr(self, name, getattr(self, name)[np.append(alive, np.zeros(1024, np.int64))])
-        for key in list(self._keys):
-            rows = [place[row] for row in self._keys[key] if row in place]
-            if rows:
-                self._keys[key] = rows
-            else:
-                del self._keys[key]
-        self._size = len(alive)
+    def _common(self, name: str) -> float:
+        """By how much a name is worth less for the matters it stands in."""
+        matters = min([self.postings.newest(key, 0)[1] for key in _name_keys(name)])
+        return 1.0 + max(0, matters - 1) / _COMMON
 
-    def _post(self, key: str, row: int) -> None:
-        rows = self._keys[key]
-        rows.append(row)
-        if len(rows) > 2 * _POSTINGS:
-            del rows[:-_POSTINGS]
-
-    def alike(self, traits: Traits, keys: Iterable[str]) -> list[Alike]:
-        """The known reports that may tell the same: those that share a name, a rare pair or one of `keys` (place, reporter)
-        first, then those with most rare words in common; without those too unlike to be compared any further.
-        """
-        telling: list[int] = []
-        words: list[int] = []
-        named: set[int] = set()
-        rare: set[int] = set()
-        given: set[int] = set()
-        for key in _keys(traits):
-            newest = self._newest(key)
-            if key[0] == _WORD_KEY:
-                words += newest[-_WORD_POSTINGS:]
-                continue
-            telling += newest
-            (rare if key[0] == _RARE_KEY else named).update(newest)
-        for key in keys:
-            newest = self._newest(key)
-            telling += newest
-            given.update(newest)
-            if key[0] == PERSON_KEY:
-                telling += newest  # twice, so that no crowd of neighbours hides them
-        told = Counter(telling)
-        best = [row for row, _ in told.most_common(MOST_CANDIDATES)]
-        if len(best) < MOST_CANDIDATES:
-            best += [row for row, _ in Counter(words).most_common(MOST_CANDIDATES) if row not in told]
-            del best[MOST_CANDIDATES:]
-        if not best:
-            return []
-        rows = np.array(best)
-        cosines = self._cosines(traits, rows)
-        troubles = self._troubles[rows].astype(np.float32) @ traits.troubles
-        least = [0.0 if row in given else _LEAST_TELLING if row in told else _LEAST for row in best]
-        worth = (cosines + troubles) / 2 >= least
-        found = zip(rows[worth].tolist(), cosines[worth].tolist(), troubles[worth].tolist(), strict=True)
-        return [Alike(row, one, other, row in named, row in rare) for row, one, other in found]
-
-    def _newest(self, key: str) -> list[int]:
-        rows = self._keys.get(key)
-        return rows[-_POSTINGS:] if rows else []
-
-    def _cosines(self, traits: Traits, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        ids = [(self._word_ids[word], weight) for word, weight in traits.words.items() if word in self._word_ids]
-        if not ids:
-            return np.zeros(len(rows), np.float32)
-        ids.sort()
-        own = np.array([number for number, _ in ids], np.uint32)
-        weights = np.array([weight for _, weight in ids], np.float32)
-        theirs = self._words[rows]
-        places = np.searchsorted(own, theirs)
-        places[places == len(own)] = 0
-        products = np.where(own[places] == theirs, weights[places] * self._weights[rows], np.float32(0))
-        found: npt.NDArray[np.float32] = products.sum(axis=1)
-        return found
-
-    def _grow(self) -> None:
-        size = int(len(self._words) * _GROWTH)
-        for name in ("_words", "_weights", "_troubles"):
-            old = getattr(self, name)
-            new = np.zeros((size, old.shape[1]), old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+    def hits(self, told: Told, keys: Iterable[tuple[int, float]]) -> Iterator[tuple[int, float]]:
+        """Rows that share a key of the text or one of `keys`, and what that tells."""
+        for key, weight in (*text_keys(told), *keys):
+            for row in self.postings.newest(key, _POSTINGS)[0]:
+                yield row, weight
 
 
-def _keys(traits: Traits) -> list[str]:
-    """Keys under which a report stands: ends and beginnings of its names, rare pairs, rarest words."""
-    found = [f"{_RARE_KEY}{pair}" for pair in traits.rare]
-    for name in (*traits.title_names, *traits.names):
-        found += (f"e{name[-3:]}", f"s{name[:4]}")
-    found += [f"{_WORD_KEY}{word}" for word in islice(traits.words, _WORD_KEYS)]
-    return list(dict.fromkeys(found))
+def key_of(kind: str, value: str) -> int:
+    """A key for the index."""
+    return crc32(f"{kind}{value}".encode())
+
+
+def text_keys(told: Told) -> Iterator[tuple[int, float]]:
+    """Keys under which a text stands, and what sharing them tells: ends and beginnings of its names, rarest words."""
+    for name in told.names:
+        if name.worth > _LEAST_WORTH:
+            for key in _name_keys(name.text):
+                yield key, _NAME_HIT * name.worth
+    strongest = sorted(told.words.items(), key=lambda part: (-part[1], part[0]))[:_WORD_KEYS]
+    for word, weight in strongest:
+        yield word ^ 0x5A5A5A5A, _WORD_HIT * weight
+
+
+def _name_keys(name: str) -> tuple[int, ...]:
+    if len(name) <= 3:
+        return (key_of("n", name),)
+    return (key_of("n", name[:3]), key_of("n", name[-3:]))

@@ -1,23 +1,20 @@
 """Which known matter a new report belongs to: pure functions of (state, facts).
 
-Two reports are compared by what they tell (words, kinds of trouble) against a bar that falls with what is known of the place:
-low where both are at one spot or name one estate, high where nothing says so, and none at all is low enough for two places
-that are told apart. docs/decisions/0021-matching.md has the measurements behind the figures.
+What is known of the place sets a bar: low where both tell one spot or one estate, high where nothing says so, out of reach
+where they tell two. What is told (words, kinds of trouble) must reach it, so that the same place with another trouble stays
+apart, and so does the same trouble elsewhere. docs/decisions/0021-matching.md has the measurements behind the figures.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import cos, hypot, radians
-from typing import Final, Literal, NamedTuple
-
-from rapidfuzz.fuzz import ratio
+from typing import Final, NamedTuple
 
 from profiles import Matching
 from profiles import Matter as MatterLimits
-from streams.likeness import Alike, Traits
-from streams.reading import distinctive, same_name
-from streams.state import Facts, Known, PartitionState, partner_keys
+from streams.likeness import Told
+from streams.reading import resemblance, same_name
+from streams.state import Facts, Known, Matter, PartitionState, partner_keys
 
 _MINUTE_MS: Final = 60 * 1000
 _HOUR_MS: Final = 60 * _MINUTE_MS
@@ -27,98 +24,129 @@ DEFAULT_WINDOW_HOURS: Final = 72.0
 DEFAULT_RADIUS_M: Final = 250.0
 #: Two points so far apart are two places, whatever they are called.
 _FAR_M: Final = 2000.0
-#: Two reports of which one tells no spot and no community: as long as a report is remembered, where they share a name or a
-#: person; shorter where words are all they share.
+#: A matter is looked for so long where one side tells no spot and no community: as long as a report is remembered.
 _NAMED_WINDOW_MS: Final = 400 * _DAY_MS
-_WORDS_WINDOW_MS: Final = 60 * _DAY_MS
 #: A person who calls again within this time from the same street mostly means the same (domain: 84 of 100 at the 110).
 _CALLS_AGAIN_MS: Final = _DAY_MS
 
-#: What words and kinds of trouble weigh in the likeness of two reports.
-_WORDS: Final = 0.5
-_TROUBLES: Final = 0.5
-#: The same kind by the sources' own codes, by keywords, and two different codes.
+#: Matters that are compared with a report: those with most in common.
+_CANDIDATES: Final = 8
+
+#: Evidence of place from which it counts, and the bars at that much, and at full evidence.
+_PLACE: Final = 0.3
+_BAR_WEAK: Final = 0.55
+_BAR_STRONG: Final = 0.24
+#: Bars of words alone: where nothing is known of the place, and where two places are told.
+_BAR_NONE: Final = 0.6
+_BAR_APART: Final = 1.2
+#: How much two places told take from the evidence of one.
+_CLASH: Final = 0.8
+#: A name counts so much less where a side tells it in its content only, and where it is also no more than a run of words.
+_IN_CONTENT: Final = 0.95
+_UNENDED: Final = 0.4
+#: Evidence of one spot at no distance and at the radius, and of one community.
+_SPOT: Final = 0.95
+_RADIUS: Final = 0.5
+_COMMUNITY: Final = 0.4
+#: Likeness of troubles where a side tells none; of the same kind by the sources' own codes, by keywords; of two codes.
+_UNTOLD: Final = 0.35
 _SAME_CODE: Final = 0.85
 _SAME_KIND: Final = 0.7
 _OTHER_CODE: Final = 0.2
-#: What words weigh where nothing is known of the place: the same trouble is everywhere.
-_WORDS_ALONE: Final = 0.8
-
-#: Likeness that is asked for, by what is known of the place.
-_BAR_SPOT: Final = 0.21
-_BAR_RARE: Final = 0.4
-_BAR_AREA: Final = 0.5
-_BAR_NONE: Final = 0.6
-#: One tells its place, the other none that fits it.
-_BAR_ELSEWHERE: Final = 0.8
-#: A name in so many matters tells no more than an area.
-_COMMON_NAME: Final = 12
-#: A rare pair of words in more matters than this is not rare.
-_RARE_MATTERS: Final = 5
-#: What is asked of the same person.
-_SAME_PERSON: Final = 0.6
-#: Likeness of the first characters from which two reports of one person are one whatever else they say (percent).
-_SAME_HEAD: Final = 60.0
-#: Cosine of words from which reports of places not told apart are one.
-_SAME_WORDS: Final = 0.75
-_SURE: Final = 1.5
+#: The words that two reports share count so many times where the place is one: people have many words for one trouble.
+_WORD_GAIN: Final = 2.0
+#: What is asked of the same person, and how much more a text told again says than its resemblance.
+_SAME_PERSON: Final = 0.7
+_COPY: Final = 1.5
+_COPIED: Final = 0.5
 
 _METRES_PER_DEGREE: Final = 111_195.0
-
-PlaceEvidence = Literal["spot", "name", "rare", "area", "none", "person"]
+#: The parts of a score, as they stand in reasons.
+PARTS: Final = (
+    "place", "name", "metres", "community", "apart", "troubles", "words", "copy", "hours", "same_reporter", "likeness", "bar",
+    "same_device", "seconds", "same_message", "same_report_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The matter that fits best and its nearest report. score: 0 to 1. reasons: its parts as name=value."""
+    """The matter that fits best and its nearest report. score: 0 to 1, 0.5 at the bar. reasons: its parts as name=value."""
 
     partner: Known
     score: float
     reasons: tuple[str, ...]
 
 
-class _Pair(NamedTuple):
-    """A known report that may tell the same. quotient: its likeness by the bar it had to pass."""
+class _Names(NamedTuple):
+    """Names of two sides. evidence: of one place, 0 to 1. shared: the best of both. own, theirs: the best that only one has."""
 
-    known: Known
-    quotient: float
+    evidence: float
+    shared: str
+    own: float
+    theirs: float
+
+
+class _Fit(NamedTuple):
+    score: float
     reasons: tuple[str, ...]
 
 
-def metres(one: Facts, other: Known) -> float | None:
-    """Distance of two reports, metres on a sphere taken as flat between them; None when a point is missing."""
-    if one.lon is None or one.lat is None or other.lon is None or other.lat is None:
+def metres(one: Facts, other: Matter) -> float | None:
+    """Distance of a report from a matter, metres on a sphere taken as flat between them; None when a point is missing."""
+    if one.lon is None or one.lat is None or not other.points:
         return None
     east = (one.lon - other.lon) * cos(radians((one.lat + other.lat) / 2))
     return hypot(east, one.lat - other.lat) * _METRES_PER_DEGREE
 
 
 def find_link(
-    state: PartitionState, facts: Facts, traits: Traits | None, limits: Mapping[str, MatterLimits], rules: Matching
+    state: PartitionState, facts: Facts, told: Told | None, limits: Mapping[str, MatterLimits], rules: Matching
 ) -> Link | None:
     """The matter that a report not seen before fits best, whatever its score; None when nothing is like it."""
     if facts.device:
         return _episode(state, facts, rules)
-    if traits is None:
+    if told is None:
         return None
-    by_matter: defaultdict[str, list[_Pair]] = defaultdict(list)
-    for alike in state.index.alike(traits, partner_keys(facts)):
-        known = state.reports.get(state.rows[alike.row])
-        if known is None or (facts.report_id, known.matter_id) in state.barred:
-            continue
-        pair = _compare(state, facts, traits, known, alike, limits)
-        if pair is not None:
-            by_matter[known.matter_id].append(pair)
-    links = [_together(pairs) for pairs in by_matter.values()]
-    return min(links, key=lambda link: (-link.score, link.partner.reported_at, link.partner.report_id), default=None)
+    best: tuple[_Fit, Matter] | None = None
+    for matter in _candidates(state, facts, told):
+        fit = _fit(facts, told, matter, limits)
+        if fit is not None and (best is None or fit.score > best[0].score):
+            best = fit, matter
+    if best is None:
+        return None
+    fit, matter = best
+    return Link(_partner(state, facts, matter), fit.score, fit.reasons)
 
 
-def _together(pairs: list[_Pair]) -> Link:
-    """A matter's score: half of its best report's, half of the mean of its best three."""
-    pairs.sort(key=lambda pair: (-pair.quotient, pair.known.reported_at, pair.known.report_id))
-    best = [pair.quotient for pair in pairs[:3]]
-    quotient = (best[0] + sum(best) / len(best)) / 2
-    return Link(pairs[0].known, round(quotient / (1 + quotient), 4), pairs[0].reasons)
+def _candidates(state: PartitionState, facts: Facts, told: Told) -> list[Matter]:
+    """The matters with most in common; of equal ones the newest first."""
+    hits: dict[str, float] = {}
+    newest: dict[str, int] = {}
+    rows = state.rows
+    for row, weight in state.index.hits(told, partner_keys(facts)):
+        known = rows[row]
+        if known is not None:
+            matter_id = known.matter_id
+            hits[matter_id] = hits.get(matter_id, 0.0) + weight
+            newest[matter_id] = max(row, newest.get(matter_id, 0))
+    chosen = sorted(hits, key=lambda matter_id: (-hits[matter_id], -newest[matter_id]))
+    barred = state.barred
+    found = (
+        state.matter(matter_id)
+        for matter_id in chosen[:_CANDIDATES]
+        if not barred or (facts.report_id, matter_id) not in barred
+    )
+    return [matter for matter in found if matter is not None]
+
+
+def _partner(state: PartitionState, facts: Facts, matter: Matter) -> Known:
+    """The report of a matter that a new one is said to be linked to: the last of the same person, else the last."""
+    own = facts.reporter_key is not None and facts.reporter_key in matter.reporters
+    for report_id in reversed(matter.report_ids):
+        known = state.reports[report_id]
+        if not own or known.reporter_key == facts.reporter_key:
+            return known
+    return state.reports[matter.report_ids[-1]]
 
 
 def _episode(state: PartitionState, facts: Facts, rules: Matching) -> Link | None:
@@ -129,143 +157,122 @@ def _episode(state: PartitionState, facts: Facts, rules: Matching) -> Link | Non
     return Link(partner, 1.0, ("same_device=1", f"seconds={seconds:g}"))
 
 
-def _compare(
-    state: PartitionState, facts: Facts, traits: Traits, known: Known, alike: Alike, limits: Mapping[str, MatterLimits]
-) -> _Pair | None:
-    """How much two reports tell the same; None for two places told apart, and two times too far apart."""
-    same_person = facts.reporter_key is not None and facts.reporter_key == known.reporter_key
-    apart = abs(facts.reported_at - known.reported_at)
-    troubles = _troubles(facts, known, alike.troubles)
-    likeness = _WORDS * alike.words + _TROUBLES * troubles
-    distance = metres(facts, known)
-    shared = _shared_name(state, traits, known) if alike.named else None
-    one_placed = _placed(facts) != _placed(known)
-    evidence, bar = _place(state, facts, traits, known, alike, distance, shared, limits)
-    same_text = same_person and _same_head(facts, known)
-    if evidence is None:
-        if not same_text:
-            return None
-        evidence, bar = "person", _BAR_NONE
-    elif evidence == "none" or (evidence in ("area", "rare") and one_placed):
-        likeness = _WORDS_ALONE * alike.words + (1 - _WORDS_ALONE) * troubles
-        bar = _BAR_ELSEWHERE if one_placed else bar
-    if same_person:
-        again = apart <= _CALLS_AGAIN_MS and facts.street_code == known.street_code
-        bar = min(bar, _BAR_SPOT if again else bar) * _SAME_PERSON
-    quotient = likeness / bar
-    if same_text:
-        quotient = max(_SURE, quotient)
-    if alike.words >= _SAME_WORDS and not one_placed:
-        quotient = max(1.0, quotient)
-    if apart > _window_ms(facts, known, evidence, limits, same_person=same_person):
+def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLimits]) -> _Fit | None:
+    """How well a report fits a matter; None for two places told apart, and two times too far apart."""
+    mean = matter.mean
+    if mean is None:
         return None
-    reasons = [
-        f"place={evidence}",
-        f"words={alike.words:.2f}",
-        f"troubles={troubles:.2f}",
-        f"hours={apart / _HOUR_MS:.1f}",
-    ]
+    away = max(matter.first - facts.reported_at, facts.reported_at - matter.last, 0)
+    distance = metres(facts, matter)
+    kind = limits.get(facts.matter_kind) or next((limits[one] for one in sorted(matter.kinds) if one in limits), None)
+    placed = (facts.community_code or distance is not None) and (matter.communities or matter.points)
+    window = round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS) if placed else _NAMED_WINDOW_MS
+    if away > window:
+        return None
+    names = _names(told, matter)
+    spot = _spot(facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _PLACE)
+    if spot is None:
+        return None
+    place = 1.0 - (1.0 - names.evidence) * (1.0 - spot)
+    apart = min(names.own, names.theirs)
+    evidence = place * (1.0 - _CLASH * apart)
+    words = sum([weight * told.words[word] for word, weight in mean.words.items() if word in told.words])
+    troubles = _troubles(facts, told, matter)
+    person = facts.reporter_key is not None and facts.reporter_key in matter.reporters
+    copy = _copied(facts, told, matter, person=person, words=words, evidence=evidence)
+    if evidence >= _PLACE:
+        likeness = max(words, (min(1.0, _WORD_GAIN * words) + troubles) / 2)
+        bar = _BAR_WEAK - (_BAR_WEAK - _BAR_STRONG) * (evidence - _PLACE) / (1.0 - _PLACE)
+    else:
+        likeness = words
+        lone = max(names.own, names.theirs)
+        rise = min(1.0, 1.5 * apart + _PLACE * lone) * (1.0 - evidence / _PLACE)
+        bar = _BAR_NONE + (_BAR_APART - _BAR_NONE) * rise
+    if person:
+        again = away <= _CALLS_AGAIN_MS and facts.street_code in matter.streets
+        bar = max(min(bar, _BAR_STRONG), (min(bar, _BAR_WEAK) if again else bar) * _SAME_PERSON)
+        if copy > _COPIED:
+            bar = min(bar, _BAR_NONE)
+    likeness = max(likeness, copy if apart > _PLACE and not person else min(1.0, _COPY * copy))
+    score = round(max(0.0, min(1.0, 0.5 + likeness - bar)), 4)
+    reasons = [f"place={evidence:.2f}"]
+    if names.shared:
+        reasons.append(f"name={names.shared}")
     if distance is not None:
         reasons.append(f"metres={distance:.0f}")
-    if shared:
-        reasons.append(f"name={shared}")
-    reasons.append(f"same_reporter={same_person:d}")
-    return _Pair(known, round(quotient, 4), tuple(reasons))
+    if facts.community_code and facts.community_code in matter.communities:
+        reasons.append("community=1")
+    if apart:
+        reasons.append(f"apart={apart:.2f}")
+    reasons += [f"troubles={troubles:.2f}", f"words={words:.2f}"]
+    if copy:
+        reasons.append(f"copy={copy:.2f}")
+    reasons += [f"hours={away / _HOUR_MS:.1f}", f"same_reporter={person:d}", f"likeness={likeness:.2f}", f"bar={bar:.2f}"]
+    return _Fit(score, tuple(reasons))
 
 
-def _troubles(facts: Facts, known: Known, told: float) -> float:
-    """Likeness of the troubles told; the kinds that sources or keywords name say more than words."""
-    coded = facts.coded and known.coded
-    if not facts.matter_kind or not known.matter_kind:
-        return told
-    if facts.matter_kind == known.matter_kind:
-        return max(told, _SAME_CODE if coded else _SAME_KIND)
-    return min(told, _OTHER_CODE) if coded else told
+def _names(told: Told, matter: Matter) -> _Names:
+    """What the names of both sides say of the place."""
+    mean = matter.mean
+    missed, best, shared = 1.0, 0.0, ""
+    hit: set[str] = set()
+    theirs_main = theirs_any = 0.0
+    for other in mean.names if mean else ():
+        found = False
+        for name in told.names:
+            if not same_name(name.text, other.text):
+                continue
+            found = True
+            hit.add(name.text)
+            worth = min(name.worth, other.worth)
+            if not name.in_title:
+                worth *= _IN_CONTENT
+            if not other.titles:
+                worth *= _IN_CONTENT if name.in_title or name.ended else _IN_CONTENT * _UNENDED
+            if worth > best:
+                best, shared = worth, name.text
+            missed *= 1.0 - min(0.95, worth)
+        if not found and other.titles:
+            theirs_any = max(theirs_any, other.worth)
+            if mean and 2 * other.titles >= mean.reports:
+                theirs_main = max(theirs_main, other.worth)
+    own = max([name.worth for name in told.names if name.in_title and name.ended and name.text not in hit], default=0.0)
+    return _Names(1.0 - missed, shared, own, theirs_main if hit else theirs_any)
 
 
-def _same_head(facts: Facts, known: Known) -> bool:
-    head = facts.reading.head if facts.reading else ""
-    return bool(head and known.head) and ratio(head, known.head, score_cutoff=_SAME_HEAD) > 0
-
-
-def _place(
-    state: PartitionState,
-    facts: Facts,
-    traits: Traits,
-    known: Known,
-    alike: Alike,
-    distance: float | None,
-    shared: str | None,
-    limits: Mapping[str, MatterLimits],
-) -> tuple[PlaceEvidence | None, float]:
-    """What says that two reports are of one place, and the bar that follows; None for two places told apart."""
-    same_community = facts.community_code is not None and facts.community_code == known.community_code
-    kind = limits.get(facts.matter_kind) or limits.get(known.matter_kind)
-    radius = kind.radius_m if kind else DEFAULT_RADIUS_M
+def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *, shared: bool) -> float | None:
+    """What points and communities say of the place, 0 to 1; None for two places."""
+    same_community = facts.community_code is not None and facts.community_code in matter.communities
     if distance is not None:
         if distance <= (radius if same_community else radius / 2):
-            return "spot", _BAR_SPOT + (_BAR_AREA - _BAR_SPOT) * distance / radius
-        if distance > radius and not same_community and not shared:
-            return None, 0.0
-        if distance > _FAR_M:
-            return None, 0.0
-    elif facts.community_code and known.community_code and not same_community and not shared:
-        return None, 0.0
-    others = (*known.title_names, *known.names)
-    own = (*traits.title_names, *traits.names)
-    apart = _unshared(_main_names(traits.title_names, traits.names), others) and _unshared(
-        _main_names(known.title_names, known.names), own
-    )
-    if alike.named:
-        if shared and not apart:
-            common = state.index.matters_named[shared]
-            return "name", _BAR_SPOT + (_BAR_AREA - _BAR_SPOT) * min(1.0, max(0, common - 1) / _COMMON_NAME)
-        if shared or any(same_name(a, b) for a in traits.title_names for b in others):
-            return "area", _BAR_AREA
-    if apart:
-        return None, 0.0
-    if same_community:
-        return "area", _BAR_AREA
-    if alike.rare and any(0 < state.index.matters_named[pair] <= _RARE_MATTERS for pair in traits.rare):
-        return "rare", _BAR_RARE
-    return "none", _BAR_NONE
+            return _SPOT - (_SPOT - _RADIUS) * distance / radius
+        if (distance > radius and not same_community and not shared) or distance > _FAR_M:
+            return None
+    elif facts.community_code and matter.communities and not same_community and not shared:
+        return None
+    return _COMMUNITY if same_community else 0.0
 
 
-def _shared_name(state: PartitionState, traits: Traits, known: Known) -> str | None:
-    """The rarest distinctive name that both tell, at least one of them in its title."""
-    found = {
-        min(one, other, key=len)
-        for mine, theirs in (
-            (traits.title_names, (*known.title_names, *known.names)),
-            (traits.names, known.title_names),
-        )
-        for one in mine
-        if distinctive(one)
-        for other in theirs
-        if distinctive(other) and same_name(one, other)
-    }
-    named = state.index.matters_named
-    return min(found, key=lambda name: (named[name], -len(name), name), default=None)
+def _troubles(facts: Facts, told: Told, matter: Matter) -> float:
+    """Likeness of the troubles told; the kinds that sources or keywords name say more than words."""
+    theirs = matter.mean.troubles if matter.mean else {}
+    alike = _UNTOLD
+    if told.troubles and theirs:
+        alike = sum([weight * theirs[place] for place, weight in told.troubles.items() if place in theirs])
+    coded = facts.coded and matter.coded
+    if not facts.matter_kind or not matter.kinds:
+        return alike
+    if facts.matter_kind in matter.kinds:
+        return max(alike, _SAME_CODE if coded else _SAME_KIND)
+    return min(alike, _OTHER_CODE) if coded else alike
 
 
-def _main_names(title_names: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
-    """Where it happens: the names of the title; where that has none, the first one of the text."""
-    return title_names or names[:1]
-
-
-def _unshared(names: tuple[str, ...], others: tuple[str, ...]) -> bool:
-    """Whether a title names a distinctive place that the other report does not."""
-    return any(distinctive(name) and not any(same_name(name, other) for other in others) for name in names)
-
-
-def _placed(report: Facts | Known) -> bool:
-    return report.community_code is not None or report.lon is not None
-
-
-def _window_ms(
-    facts: Facts, known: Known, evidence: PlaceEvidence, limits: Mapping[str, MatterLimits], *, same_person: bool
-) -> int:
-    if _placed(facts) and _placed(known):
-        kind = limits.get(known.matter_kind) or limits.get(facts.matter_kind)
-        return round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS)
-    return _NAMED_WINDOW_MS if same_person or evidence in ("name", "rare", "area") else _WORDS_WINDOW_MS
+def _copied(facts: Facts, told: Told, matter: Matter, *, person: bool, words: float, evidence: float) -> float:
+    """How much of the text was told before: by the same person, or, where words suggest it, in one of the last two reports."""
+    if person:
+        sketches = [sketch for teller, sketch in matter.tellers if teller == facts.reporter_key]
+    elif words > 0.4 and evidence < _PLACE:
+        sketches = [sketch for _, sketch in matter.tellers[:2]]
+    else:
+        return 0.0
+    return max([resemblance(told.sketch, sketch) for sketch in sketches], default=0.0)

@@ -1,206 +1,358 @@
-"""What a text says, for matching: the places and units it names, its words, the kinds of trouble it tells.
+"""What a text says, for matching: names of places and units, kinds of trouble, its words. Pure, the same on every machine.
 
-Pure and the same on every machine: words are those of the segmenter's own dictionary (pinned by the lock file), names are
-found by their endings (小区, 学院, 公司, 路...), kinds of trouble by streams/lexicon.toml. docs/decisions/0021-matching.md.
+A name is a run of words that are neither plea nor trouble, ended by a word like 小区, 路 or 公司 that may fall away, or a run
+that no dictionary holds together (58车贷). Words and their parts of speech are those of the segmenter's own dictionary, pinned
+by the lock file; the rest is streams/lexicon.toml. docs/decisions/0021-matching.md.
 """
 
 import re
 import tomllib
 import unicodedata
-from collections import Counter
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import opencc
 import rjieba
 
-#: Characters of the content that are read: what it is about stands at the beginning, the rest repeats and pleads.
-CONTENT_READ: Final = 160
-#: Characters of the content in which kinds of trouble are looked for; they cost less than words.
-TROUBLE_READ: Final = 300
-#: A word of the title weighs so many of the content.
-_TITLE_WEIGHT: Final = 3
-_MOST_NAMES: Final = 6
-_HEAD: Final = 300
-#: No title holds it: it is no character of text.
-_BETWEEN: Final = "\x00"
+#: Characters that are read of title and content: what it is about stands at the beginning.
+TITLE_READ: Final = 80
+CONTENT_READ: Final = 300
+#: Words of the content in which names are looked for.
+_NAME_WORDS: Final = 100
+#: Names that are kept of a report.
+MOST_NAMES: Final = 8
+_LEAST_WORTH: Final = 0.3
+#: A word of the title counts so much, one of the content once.
+_TITLE_WEIGHT: Final = 3.0
+#: Hashes of pairs of neighbouring words that are kept.
+SKETCH: Final = 64
+#: Rarity (0 to 12, an inverse frequency on a logarithmic scale) of a word in the dictionary, and of one that is in none.
+_KNOWN_RARITY: Final = 9.0
+_RARITY: Final = 12.0
+#: Rarity of the words of a name from which it is sure to tell one place; what each character beyond three adds to its share.
+_SURE_RARITY: Final = 15.0
+_LONG_NAME: Final = 0.08
+#: Names of the content count so much, where the title names a place, and where it does not.
+_IN_CONTENT: Final = 0.6
+_ONLY_IN_CONTENT: Final = 0.9
 
 with (Path(__file__).parent / "lexicon.toml").open("rb") as _file:
     _LEXICON: Final[dict[str, Any]] = tomllib.load(_file)
-_ENDINGS: Final = tuple(_LEXICON["endings"])
-_WIDE: Final = tuple(_LEXICON["wide_endings"])
-_NO_PLACES: Final = tuple(_LEXICON["no_place_endings"])
-_BEFORE_NAMES: Final = frozenset(_LEXICON["before_names"])
-_HOMES: Final = tuple(_LEXICON["home_endings"])
-_COMMON_STARTS: Final = frozenset(_LEXICON["common_starts"])
-_FUNCTION_CHARACTERS: Final = frozenset(_LEXICON["function_characters"])
-_NO_NAMES: Final = frozenset(_LEXICON["no_names"])
-_BOILERPLATE: Final = frozenset(_LEXICON["boilerplate"])
-_TROUBLE_WORDS: Final[dict[str, list[str]]] = _LEXICON["troubles"]
-#: Kinds of trouble, in the order of their place in a vector.
-TROUBLES: Final = tuple(_TROUBLE_WORDS)
-_KIND_OF_PLACE: Final = re.compile(r"(?:小区|楼盘|项目|公寓|有限公司|集团|公司|花园|家园)$")
-_DISTRICT: Final = re.compile(r"[a-z]\d*[市区县]|[\u4e00-\u9fff]{1,3}[省市县]")
-#: 30号楼, a4栋: parts of a place that every estate has.
-_NUMBERED: Final = re.compile(
-    r"[a-z]?\d+[a-z]?(?:号|栋|幢|期|层|楼|单元)|[一二三四五六七八九十]+(?:号|栋|幢|期|层|楼|单元)"
-)
-_ROADS: Final = ("路", "街", "大道", "巷")
-_HOUSE_NUMBER: Final = re.compile(r"\d{1,4}号")
-_WORD: Final = re.compile(r"[\u4e00-\u9fffa-z0-9]+")
-_TROUBLES_OF: Final[dict[str, tuple[int, ...]]] = {
-    word: tuple(place for place, kind in enumerate(TROUBLES) if word in _TROUBLE_WORDS[kind])
-    for word in {word for words in _TROUBLE_WORDS.values() for word in words}
+_LISTS: Final[dict[str, Any]] = _LEXICON["words"]
+_HIDDEN: Final[dict[str, str]] = _LISTS["hidden_endings"]
+#: An ending to how well such a name tells one place, and whether it is part of the name.
+_ENDINGS: Final[dict[str, tuple[float, bool]]] = {
+    word: (group["worth"], group["kept"]) for group in _LEXICON["endings"] for word in group["words"]
 }
-_TROUBLE: Final = re.compile("|".join(sorted(map(re.escape, _TROUBLES_OF), key=lambda word: (-len(word), word))))
+_ENDINGS.update({word: _ENDINGS[ending] for word, ending in _HIDDEN.items()})
+_ROAD_LIKE, _ROADS, _NUMBERED, _INSTITUTIONS, _LINES, _UNITS, _NAME_WORDS_OF_TROUBLE, _LOOSE, _BOILERPLATE = (
+    frozenset(_LISTS[name])
+    for name in (
+        "road_like", "roads", "numbered", "institutions", "lines", "units", "name_words", "loose", "boilerplate",
+    )
+)  # fmt: skip
+#: Kinds of trouble, in the order of their place in a vector.
+TROUBLES: Final = tuple(_LEXICON["troubles"])
+_TROUBLES_OF: Final[dict[str, tuple[int, ...]]] = {}
+for _place, _words in enumerate(_LEXICON["troubles"].values()):
+    for _one in _words:
+        _TROUBLES_OF[_one] = (*_TROUBLES_OF.get(_one, ()), _place)
+
+_CUTTER: Final = rjieba.Jieba()
+for _one in (*(word for word in _TROUBLES_OF if len(word) > 1), "号线"):
+    _CUTTER.add_word(_one, 20_000, "n")
 _SIMPLE: Final = opencc.OpenCC("t2s")
+#: No text holds it after `folded`.
+_BETWEEN: Final = "\x00"
+#: An administrative name in front, coded (a3区) or real: inside one district no evidence of a place.
+_ADMIN: Final = re.compile(r"[a-z]\d{0,2}[省市区县州]|[\u4e00-\u9fff]{2}[省市](?=[\u4e00-\u9fff])")
+_HAN: Final = re.compile(r"[\u4e00-\u9fff]+")
+_NUMBER_WORD: Final = re.compile(r"[a-z0-9\-]+|[一二三四五六七八九十百零]+")
+_LINE_NUMBER: Final = re.compile("([一二三四五六七八九])(?=号线)")
+_QUOTED: Final = re.compile(r"[“\"《「‘]([\u4e00-\u9fffa-z0-9]{3,10})[”\"》」’]")
+_DIGITS: Final = frozenset("0123456789一二三四五六七八九十")
+_FIRM: Final = re.compile("(?<=..)(?:药业|药厂|化工厂?|公司|集团|实业|置业|地产|建设|厂)$")
+_KINDS_OF_PLACES: Final = re.compile(
+    "|".join(
+        sorted(
+            (*(word for word in _ENDINGS if len(word) > 1), *_LISTS["kinds_of_places"]),
+            key=lambda word: (-len(word), word),
+        )
+    )
+)
+#: Parts of speech (jieba's marks) of words that hold no meaning of their own, and of those that break a name unless rare.
+_FUNCTION_MARKS: Final = frozenset("r p c u d y e o q f zg ul uj uz ug ud uv k h t".split())
+_VERB_MARKS: Final = frozenset("v vn vd a ad an z i l vg".split())
+
+_BREAK, _NAME, _VERBAL, _ENDING, _NUMBER = range(5)
+
+
+class Name(NamedTuple):
+    """A name in a text. worth: how well it tells one place, 0 to 1. ended: by a word like 路 or 小区."""
+
+    text: str
+    worth: float
+    in_title: bool
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text as matching sees it. words: how often, the title's counted three times. troubles: place in TROUBLES to weight.
+    """A text as matching sees it. words: hash to weight, names left out. troubles: place in TROUBLES to weight.
 
-    title_names, names: of places and units in the title, and in the content alone, without their kind (小区, 公司).
-    rare: pairs of neighbouring words of the title of which one is in no dictionary: names without an ending (五八车贷).
-    head: beginning of both as it is read, by which two reports of one person are compared.
+    sketch: the smallest hashes of its pairs of neighbouring words, by which a text told again is known (`resemblance`).
     """
 
-    title_names: tuple[str, ...]
-    names: tuple[str, ...]
-    words: dict[str, int]
+    names: tuple[Name, ...]
+    words: dict[int, float]
     troubles: dict[int, float]
-    rare: tuple[str, ...]
-    head: str
+    sketch: bytes
+
+
+class _Word:
+    """What is known of a word beforehand. telling: it has a meaning of its own, as a noun or a verb does."""
+
+    __slots__ = ("hash", "kind", "rarity", "sketched", "telling", "text", "troubles")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.hash = crc32(text.encode())
+        known = rjieba.has_word(text)
+        tagged = rjieba.tag(text, False) if known else []
+        mark = tagged[0][1] if len(tagged) == 1 else "x"
+        han = _HAN.fullmatch(text) is not None
+        plea = text in _BOILERPLATE
+        self.rarity = _KNOWN_RARITY if known else _RARITY
+        self.troubles = _TROUBLES_OF.get(text) or _inner_troubles(text)
+        self.telling = len(text) > 1 and han and not plea and mark not in _FUNCTION_MARKS
+        if text in _ENDINGS:
+            self.kind = _ENDING
+        elif _NUMBER_WORD.fullmatch(text):
+            self.kind = _NUMBER
+        elif not han or plea or text in _LOOSE or (self.troubles and text not in _NAME_WORDS_OF_TROUBLE):
+            self.kind = _BREAK
+        elif len(text) == 1:
+            self.kind = _NAME
+        elif mark == "m":
+            self.kind = _NUMBER
+        elif mark == "t":
+            self.kind = _BREAK
+        else:
+            self.kind = _VERBAL if mark in _VERB_MARKS else _NAME
+        self.sketched = self.kind != _BREAK or self.telling or plea or bool(self.troubles)
+
+
+def _inner_troubles(text: str) -> tuple[int, ...]:
+    """The troubles of the longest word within a word (诈骗 in 诈骗案)."""
+    for size in (4, 3, 2):
+        for at in range(len(text) - size + 1) if len(text) > size else ():
+            found = _TROUBLES_OF.get(text[at : at + size])
+            if found:
+                return found
+    return ()
+
+
+_word = lru_cache(200_000)(_Word)
 
 
 def folded(text: str) -> str:
-    """Full-width as ASCII, lower case, traditional characters as simplified ones."""
-    return str(_SIMPLE.convert(unicodedata.normalize("NFKC", text).lower()))
+    """Full-width as ASCII, lower case, no blanks, traditional characters as simplified ones, 五号线 as 5号线."""
+    text = str(_SIMPLE.convert(unicodedata.normalize("NFKC", "".join(text.split())).lower()))
+    if "号线" in text:
+        text = _LINE_NUMBER.sub(lambda found: str("零一二三四五六七八九".index(found[1])), text)
+    return text
 
 
 def read(title: str, content: str) -> Reading:
     """What title and content say."""
     # One text for both: what is called costs more than what is read.
-    head, _, body = folded(f"{title.strip()}{_BETWEEN}{content[:TROUBLE_READ].strip()}").partition(_BETWEEN)
-    words: Counter[str] = Counter()
-    in_title, rare = _read(head, _TITLE_WEIGHT, words, rare=True)
-    in_body, _ = _read(body[:CONTENT_READ], 1, words, rare=False)
-    troubles: Counter[int] = Counter()
-    for text, weight in ((head, _TITLE_WEIGHT), (body, 1)):
-        for word in _TROUBLE.findall(text):
-            kinds = _TROUBLES_OF[word]
-            for kind in kinds:
-                troubles[kind] += weight / len(kinds)  # type: ignore[assignment]
-    return Reading(
-        tuple(in_title)[:_MOST_NAMES],
-        tuple(name for name in in_body if name not in in_title)[:_MOST_NAMES],
-        dict(words),
-        dict(troubles),
-        tuple(rare),
-        (head + body)[:_HEAD],
-    )
+    told = _ADMIN.sub("，", folded(f"{title[:TITLE_READ]}{_BETWEEN}{content[:CONTENT_READ]}"))
+    head, _, body = told.partition(_BETWEEN)
+    in_head = [_word(token) for token in _CUTTER.cut(head, False)]
+    in_body = [_word(token) for token in _CUTTER.cut(body, False)]
+    names = _names(head, in_head, in_body)
+    inside = "|".join([name.text for name in names])
+    words: dict[int, float] = {}
+    troubles: dict[int, float] = {}
+    for found, weight in ((in_head, _TITLE_WEIGHT), (in_body, 1.0)):
+        for word in found:
+            for place in word.troubles:
+                troubles[place] = troubles.get(place, 0.0) + weight / len(word.troubles)
+            if word.telling and word.text not in inside:
+                words[word.hash] = words.get(word.hash, 0.0) + weight
+    return Reading(tuple(names), words, troubles, _sketch([*in_head, *in_body]))
 
 
-def _read(text: str, weight: int, words: Counter[str], *, rare: bool) -> tuple[dict[str, None], dict[str, None]]:
-    """Names and rare pairs of a text, in order; its other words are added to `words`."""
-    names: dict[str, None] = {}
-    pairs: dict[str, None] = {}
-    for run in _WORD.findall(text):
-        tokens: list[str] = rjieba.cut(run, False)
-        if rare:
-            pairs |= dict.fromkeys(_rare_pairs(tokens))
-        for name in _coined(tokens):
-            names[name] = None
-        pending: list[str] = []
-        for at, token in enumerate(tokens):
-            if not token.endswith(_ENDINGS):
-                pending.append(token)
-                continue
-            name = _DISTRICT.sub("", _start_of_name(pending) + token)
-            if len(name) < 3 and name not in _NO_NAMES:
-                pending.append(token)  # 山 in 拟山花园
-                continue
-            if name in _NO_NAMES or _NUMBERED.match(name):
-                _count(pending, weight, words)
-                _count((token,), weight, words)
-            else:
-                _count((part for part in pending if part not in name), weight, words)
-                number = "".join(tokens[at + 1 : at + 3])
-                if name.endswith(_ROADS) and _HOUSE_NUMBER.fullmatch(number):
-                    names[name + number] = None
-                elif not name.endswith(_NO_PLACES):
-                    names[_KIND_OF_PLACE.sub("", name) if len(name) > 4 else name] = None
-            pending = []
-        _count(pending, weight, words)
-    return names, pairs
+def _names(head: str, in_head: Sequence[_Word], in_body: Sequence[_Word]) -> list[Name]:
+    """Names of the title, and of the content the best that the title lacks."""
+    found: dict[str, Name] = {}
+    for text, worth, ended in _told_names(in_head, in_title=True):
+        old = found.get(text)
+        found[text] = Name(text, max(worth, old.worth if old else 0.0), True, ended or bool(old and old.ended))
+    for text in _QUOTED.findall(head):
+        if text not in found:
+            quoted = [_word(token) for token in _CUTTER.cut(text, False)]
+            found[text] = Name(text, 0.8 * _rarity(quoted, len(text)), True, False)
+    told = any(name.worth > 0.4 for name in found.values())
+    more: dict[str, Name] = {}
+    for text, worth, ended in _told_names(in_body[:_NAME_WORDS], in_title=False):
+        if text not in found and worth > max(_LEAST_WORTH, more[text].worth if text in more else 0.0):
+            more[text] = Name(text, worth, False, ended)
+    best = sorted(more.values(), key=lambda name: (-name.worth * (1.3 if name.ended else 1.0), name.text))
+    return [
+        *found.values(),
+        *(
+            name._replace(worth=name.worth * (_IN_CONTENT if told or not name.ended else _ONLY_IN_CONTENT))
+            for name in best[: max(3, MOST_NAMES - len(found))]
+        ),
+    ][:MOST_NAMES]
 
 
-def _start_of_name(pending: list[str]) -> str:
-    """What of the words before an ending belongs to the name: at most six characters, up to a word that ends no name."""
-    start = ""
-    for token in reversed(pending):
-        if len(start) + len(token) > 6 or token in _BEFORE_NAMES or token in _BOILERPLATE:
-            break
-        start = token + start
-    return start
+_Told = tuple[str, float, bool]
 
 
-def _count(tokens: Iterator[str] | list[str] | tuple[str, ...], weight: int, words: Counter[str]) -> None:
-    for token in tokens:
-        if len(token) > 1 and token not in _BOILERPLATE and token not in _NO_NAMES:
-            words[token] += weight
-
-
-def _rare_pairs(tokens: list[str]) -> Iterator[str]:
-    for one, other in pairwise(tokens):
-        if len(one) + len(other) < 3 or one in _BOILERPLATE or other in _BOILERPLATE:
+def _told_names(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
+    """Names in a line of words: each with its worth, and whether a word like 路 or 小区 ends it."""
+    start = size = 0
+    for at, word in enumerate(words):
+        if word.kind != _BREAK:
+            size += len(word.text)
             continue
-        if (_unknown(one) or _unknown(other)) and not (_DISTRICT.fullmatch(one) or _DISTRICT.fullmatch(other)):
-            yield one + other
+        if size > 2 or (size == 2 and (at - start > 1 or words[start].kind == _NUMBER)):
+            yield from _names_of_run(words[start : at + 1], in_title=in_title)
+        start, size = at + 1, 0
+    if size >= 2:
+        yield from _names_of_run(words[start:], in_title=in_title)
 
 
-def _coined(tokens: list[str]) -> Iterator[str]:
-    """Runs of three characters and more that the dictionary can only spell one by one: names without an ending (鑫某宝)."""
-    run = ""
-    for token in (*tokens, ""):
-        if (len(token) == 1 and token not in _FUNCTION_CHARACTERS and not token.isascii()) or (
-            token and len(token) > 1 and _unknown(token) and not token.isascii()
-        ):
-            run += token
+def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
+    run: list[_Word] = []
+    at, last = 0, len(words)
+    while at < last:
+        word = words[at]
+        kind = word.kind
+        following = words[at + 1] if at + 1 < last else None
+        if kind == _NUMBER and following and following.text in _UNITS:
+            yield from _unended(run, in_title=in_title)
+            run = []
+            at += 2
             continue
-        if 3 <= len(run) <= 8:
-            yield run
-        run = ""
+        if kind == _ENDING and run:
+            until = at
+            while until + 1 < last and words[until + 1].kind == _ENDING and words[until + 1].text not in _ROADS:
+                until += 1  # a chain of endings (花园 小区) ends one name
+            yield from _ended(run, words[at : until + 1])
+            run = []
+            at = until + 1
+            continue
+        if kind == _ENDING and (not _ENDINGS[word.text][1] or word.text in _HIDDEN):
+            at += 1
+            continue
+        if kind == _NUMBER and following and following.troubles and len(word.text) > 1 and word.text.isdigit():
+            yield word.text + following.text, 0.7, False  # 58车贷
+        if kind != _BREAK and len(run) < 8:
+            run.append(word)
+        else:
+            yield from _unended(run, in_title=in_title)
+            run = []
+        at += 1
+    yield from _unended(run, in_title=in_title)
 
 
-@lru_cache(65_536)
-def _unknown(token: str) -> bool:
-    """Whether a word is in no dictionary and tells no trouble: a name, most likely."""
-    return len(token) > 1 and not rjieba.has_word(token) and token not in _TROUBLES_OF
+def _ended(run: list[_Word], endings: Sequence[_Word]) -> Iterator[_Told]:
+    """The name that such words end, if there is one."""
+    first = endings[0].text
+    worth = max(_ENDINGS[ending.text][0] for ending in endings)
+    end = "".join(_HIDDEN.get(ending.text, ending.text) for ending in endings if _ENDINGS[ending.text][1])
+    verbs_belong = first in _ROAD_LIKE or _ENDINGS[first][1] or (len(run) == 1)
+    body = run
+    while body and body[0].kind == _VERBAL and not (verbs_belong and len(body) == 1):
+        body = body[1:]
+    if not verbs_belong:
+        verb = max((at for at, word in enumerate(body) if word.kind == _VERBAL), default=-1)
+        body = body[verb + 1 :]
+    name = "".join([word.text for word in body]) + end
+    if body and all(word.kind == _NUMBER for word in body):
+        if first in _NUMBERED and len(body) == 1 and len(name) <= 6:
+            yield name, 0.29, True
+        return
+    if not body or not 2 <= len(name) <= 14:
+        return
+    if len(first) > 1 and len(body) < 2 and len(_KINDS_OF_PLACES.sub("", name)) < 2:
+        return
+    known = _rarity(body, len(name))
+    yield name, worth * (max(known, 0.55) if first in _INSTITUTIONS else known), first not in _LINES
 
 
-@lru_cache(65_536)
-def distinctive(name: str) -> bool:
-    """Whether a name stands for one place: no road or village, no word of the dictionary (麻将馆), nothing like 夜宵店."""
-    if name.endswith(_WIDE) or rjieba.has_word(name):
-        return False
-    ending = next((end for end in _ENDINGS if name.endswith(end)), "")
-    start = name.removesuffix(ending)
-    if len(start) > 6:
-        return False
-    tokens = rjieba.cut(start)
-    if len(tokens) != 1 or not rjieba.has_word(tokens[0]):
-        return True
-    return name.endswith(_HOMES) and start not in _COMMON_STARTS
+def _unended(run: list[_Word], *, in_title: bool) -> Iterator[_Told]:
+    """Names in a run that no word like 路 or 小区 ends: pieces between verbs, from three characters on."""
+    piece: list[_Word] = []
+    for word in (*run, None):
+        if word is not None and word.kind != _VERBAL:
+            piece.append(word)
+            continue
+        while piece and piece[-1].kind == _NUMBER:
+            piece.pop()
+        while piece and piece[0].kind == _NUMBER and not piece[0].text.isascii():
+            del piece[0]
+        name = "".join([part.text for part in piece])
+        if 3 <= len(name) <= 12:
+            spelt = sum(len(part.text) == 1 for part in piece)
+            worth = 0.9 if spelt >= 2 else 0.75 if len(piece) > 1 and in_title else 0.5
+            yield name, worth * _rarity(piece, len(name)), False
+        piece = []
+
+
+def _rarity(body: Sequence[_Word], length: int) -> float:
+    """How unlikely the words of a name stand together by chance, 0 to 1."""
+    total = sum([word.rarity if word.kind != _NUMBER else 0.4 * word.rarity for word in body])
+    return min(1.0, total / _SURE_RARITY + _LONG_NAME * max(0, length - 3))
+
+
+def _sketch(words: Sequence[_Word]) -> bytes:
+    hashes = [word.hash for word in words if word.sketched]
+    pairs = {(one * 31 + other * 0x9E3779B1 >> 7) & 0xFFFF for one, other in pairwise(hashes)}
+    return array("H", sorted(pairs)[:SKETCH]).tobytes()
+
+
+def resemblance(one: bytes, other: bytes) -> float:
+    """Share of the pairs of neighbouring words that two texts have in common, by their sketches, 0 to 1 (MinHash)."""
+    a, b = set(array("H", one)), set(array("H", other))
+    full = [max(sketch) for sketch in (a, b) if len(sketch) == SKETCH]
+    if full:
+        top = min(full)
+        a, b = {value for value in a if value <= top}, {value for value in b if value <= top}
+    both = len(a & b)
+    return both / (len(a) + len(b) - both) if both else 0.0
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names may be of one place: equal, or with something before it (the developer) or behind it (二期)."""
+    """Whether two names may be of one place: equal, one within the other, or the end of one in the other."""
     if one == other:
         return True
     short, long = (one, other) if len(one) <= len(other) else (other, one)
-    return len(short) >= 3 and (long.endswith(short) or (len(short) >= 4 and long.startswith(short)))
+    if len(short) >= 3 and short in long:
+        at = long.index(short)
+        return at == 0 or short[0] not in _DIGITS or long[at - 1] not in _DIGITS
+    if short[:2] == long[:2] and len(long) <= 8:
+        core = _FIRM.sub("", short)
+        if core != short and core == _FIRM.sub("", long):
+            return True
+    if len(short) == 2:
+        return len(long) <= 4 and long.startswith(short)
+    if len(short) >= 5:
+        size = max(4, (len(short) * 2 + 2) // 3)
+        return _end_within(short, long, size) or _end_within(long, short, size)
+    return False
+
+
+def _end_within(one: str, other: str, size: int) -> bool:
+    """Whether the last `size` characters of a name stand in another, and are more than words like 公园."""
+    end = one[-size:]
+    return end in other and len(_KINDS_OF_PLACES.sub("", end)) >= 2

@@ -6,14 +6,14 @@ alike, so that deciding and rebuilding give the same state (docs/decisions/0009)
 
 import heapq
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import floor
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from schemas.records import Change, Report, RoutedReport
-from streams.likeness import PERSON_KEY, Likeness, Traits
+from streams.likeness import Likeness, Mean, Packed, Told, key_of, pack, text_keys, unpack
+from streams.postings import Postings
 from streams.reading import Reading, read
 
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -27,8 +27,12 @@ CELL_DEGREES: Final = 0.006
 _ALARMS_KEPT: Final = 64
 #: Appeals of these kinds ask nothing that two people could ask together (咨询 表扬 建议).
 _SOLITARY: Final = frozenset({"consult", "praise", "suggestion"})
-#: Rows of the index are packed when so many of them, and half of all, are of forgotten reports.
+#: The index is made anew when so many of its rows, and half of all, are of forgotten reports.
 _PACK_FROM: Final = 4096
+#: Reporters and texts that a matter keeps, to know a text told again.
+_TELLERS: Final = 8
+#: Matters of one key that are looked through for one that a report is in already.
+_SAME_KEY: Final = 20
 #: Cases closed before their report came; more are looked through for those that nothing will come for.
 _MOST_EARLY: Final = 10_000
 
@@ -77,24 +81,40 @@ def facts_of(report: Report) -> Facts:
     )
 
 
-def place_keys(facts: Facts) -> list[str]:
+#: What sharing a reporter, a community or a neighbourhood (together with the kind) tells, by which candidates are chosen.
+_PERSON_HIT: Final = 60.0
+_COMMUNITY_HIT: Final = 15.0
+_CELL_HIT: Final = 40.0
+
+
+def _place_keys(facts: "Facts | Known") -> list[int]:
     """Keys under which a report stands by its reporter, and by its place together with its kind."""
     found = []
     if facts.reporter_key:
-        found.append(f"{PERSON_KEY}{facts.reporter_key}")
+        found.append(key_of("p", facts.reporter_key))
     if facts.community_code:
-        found.append(f"c{facts.community_code} {facts.matter_kind}")
+        found.append(key_of("c", f"{facts.community_code} {facts.matter_kind}"))
     if facts.lon is not None and facts.lat is not None:
-        found.append(f"l{floor(facts.lon / CELL_DEGREES)} {floor(facts.lat / CELL_DEGREES)} {facts.matter_kind}")
+        found.append(
+            key_of("l", f"{floor(facts.lon / CELL_DEGREES)} {floor(facts.lat / CELL_DEGREES)} {facts.matter_kind}")
+        )
     return found
 
 
-def partner_keys(facts: Facts) -> list[str]:
-    """The keys under which partners of a report stand by place and reporter."""
-    found = [key for key in place_keys(facts) if not key.startswith("l")]
+def partner_keys(facts: Facts) -> list[tuple[int, float]]:
+    """The keys under which partners of a report stand by reporter and place, and what sharing them tells."""
+    found = []
+    if facts.reporter_key:
+        found.append((key_of("p", facts.reporter_key), _PERSON_HIT))
+    if facts.community_code:
+        found.append((key_of("c", f"{facts.community_code} {facts.matter_kind}"), _COMMUNITY_HIT))
     if facts.lon is not None and facts.lat is not None:
         east, north = floor(facts.lon / CELL_DEGREES - 0.5), floor(facts.lat / CELL_DEGREES - 0.5)
-        found += [f"l{x} {y} {facts.matter_kind}" for x in (east, east + 1) for y in (north, north + 1)]
+        found += [
+            (key_of("l", f"{x} {y} {facts.matter_kind}"), _CELL_HIT)
+            for x in (east, east + 1)
+            for y in (north, north + 1)
+        ]
     return found
 
 
@@ -140,7 +160,6 @@ class Known:
     report_id: str
     reported_at: int
     reporter_key: str | None
-    feed: str
     matter_kind: str
     coded: bool
     street_code: str | None
@@ -148,9 +167,7 @@ class Known:
     lon: float | None
     lat: float | None
     device: str
-    title_names: tuple[str, ...]
-    names: tuple[str, ...]
-    head: str
+    packed: Packed | None
     row: int
     matter_id: str
     content_hash: str
@@ -159,10 +176,71 @@ class Known:
 
 @dataclass(slots=True)
 class Matter:
-    """A matter of several reports: which, and who reported. One of a single report is its report (`PartitionState.matter`)."""
+    """A matter of several reports: which, who reported, and what they have in common. One of a single report is its report
+    (`PartitionState.matter`).
+
+    mean: of their texts; None for alarms. lon, lat: mean of the points told, `points` of them. tellers: the newest with the
+    sketches of their texts. first, last: event times, milliseconds.
+    """
 
     report_ids: list[str]
     reporters: set[str]
+    mean: Mean | None
+    kinds: set[str]
+    coded: bool
+    streets: set[str]
+    communities: set[str]
+    points: int
+    lon: float
+    lat: float
+    first: int
+    last: int
+    tellers: list[tuple[str | None, bytes]]
+
+    @classmethod
+    def of(cls, known: Known) -> "Matter":
+        """That of one report."""
+        point = known.lon is not None and known.lat is not None
+        return cls(
+            [known.report_id],
+            {known.reporter_key} if known.reporter_key else set(),
+            Mean.of(known.packed) if known.packed else None,
+            {known.matter_kind} if known.matter_kind else set(),
+            known.coded,
+            {known.street_code} if known.street_code else set(),
+            {known.community_code} if known.community_code else set(),
+            int(point),
+            known.lon or 0.0,
+            known.lat or 0.0,
+            known.reported_at,
+            known.reported_at,
+            [(known.reporter_key, known.packed.sketch)] if known.packed else [],
+        )
+
+    def add(self, known: Known) -> None:
+        """Take one more report in."""
+        self.report_ids.append(known.report_id)
+        if known.reporter_key:
+            self.reporters.add(known.reporter_key)
+        if known.packed:
+            self.tellers.insert(0, (known.reporter_key, known.packed.sketch))
+            del self.tellers[_TELLERS:]
+            if self.mean:
+                self.mean.add(known.packed)
+            else:
+                self.mean = Mean.of(known.packed)
+        if known.matter_kind:
+            self.kinds.add(known.matter_kind)
+        self.coded = self.coded or known.coded
+        if known.street_code:
+            self.streets.add(known.street_code)
+        if known.community_code:
+            self.communities.add(known.community_code)
+        if known.lon is not None and known.lat is not None:
+            self.points += 1
+            self.lon += (known.lon - self.lon) / self.points
+            self.lat += (known.lat - self.lat) / self.points
+        self.first, self.last = min(self.first, known.reported_at), max(self.last, known.reported_at)
 
 
 @dataclass
@@ -181,7 +259,7 @@ class PartitionState:
     closed_before: dict[str, int] = field(default_factory=dict)
     newest: int = 0
     index: Likeness = field(default_factory=Likeness, compare=False)
-    rows: list[str] = field(default_factory=list)
+    rows: list[Known | None] = field(default_factory=list, compare=False)
     _by_age: list[tuple[int, str]] = field(default_factory=list, compare=False)  # a heap: its order is no fact
     _dead_rows: int = field(default=0, compare=False)
 
@@ -189,8 +267,8 @@ class PartitionState:
         """Say whether the record at this offset of a topic has its outcome already."""
         return topic in self.decided and offset in self.decided[topic]
 
-    def apply(self, routed: RoutedReport, facts: Facts | None = None, traits: Traits | None = None) -> None:
-        """Take in a decision; the first one for an intake offset wins. `facts`, `traits` spare making them again."""
+    def apply(self, routed: RoutedReport, facts: Facts | None = None, told: Told | None = None) -> None:
+        """Take in a decision; the first one for an intake offset wins. `facts`, `told` spare making them again."""
         if not self._first(routed["intake_topic"], routed["intake_offset"]) or routed["outcome"] == "replay":
             return
         report = routed["report"]
@@ -200,7 +278,7 @@ class PartitionState:
             if report["confidential"]:
                 self._hide(known)
             return
-        self._add(facts or facts_of(report), traits, routed["matter_id"], report["content_hash"])
+        self._add(facts or facts_of(report), told, routed["matter_id"], report["content_hash"])
         # A source's clock that runs ahead must not make the partition forget everything.
         self.newest = max(self.newest, min(report["reported_at"], report["received_at"]))
         self._forget()
@@ -237,7 +315,7 @@ class PartitionState:
         known = self.reports.get(matter_id)
         if known is None or known.matter_id != matter_id:
             return None
-        return Matter([matter_id], {known.reporter_key} if known.reporter_key else set())
+        return Matter.of(known)
 
     def joins(self, report_id: str) -> bool:
         """Whether a report may belong together with others by a person's ruling: not confidential, no question, no alarm."""
@@ -264,20 +342,13 @@ class PartitionState:
         self.decided.setdefault(topic, OffsetSet()).add(offset)
         return True
 
-    def _add(self, facts: Facts, traits: Traits | None, matter_id: str, content_hash: str) -> None:
-        row = -1
-        title_names: tuple[str, ...] = ()
-        names: tuple[str, ...] = ()
-        if facts.reading is not None:
-            traits = traits or self.index.traits(facts.reading)
-            title_names, names = traits.title_names, traits.names
-            row = self.index.add(facts.reading, traits, tuple(place_keys(facts)), begins=matter_id == facts.report_id)
-            self.rows.append(facts.report_id)
+    def _add(self, facts: Facts, told: Told | None, matter_id: str, content_hash: str) -> None:
+        if facts.reading is not None and told is None:
+            told = self.index.told(facts.reading)
         known = Known(
             report_id=facts.report_id,
             reported_at=facts.reported_at,
             reporter_key=facts.reporter_key,
-            feed=facts.feed,
             matter_kind=facts.matter_kind,
             coded=facts.coded,
             street_code=facts.street_code,
@@ -285,10 +356,8 @@ class PartitionState:
             lon=facts.lon,
             lat=facts.lat,
             device=facts.device,
-            title_names=title_names,
-            names=names,
-            head=facts.reading.head if facts.reading and facts.reporter_key else "",
-            row=row,
+            packed=pack(told) if told else None,
+            row=-1,
             matter_id=facts.report_id,
             content_hash=content_hash,
             closed_at=self.closed_before.pop(facts.report_id, None),
@@ -299,45 +368,83 @@ class PartitionState:
             insort(entries, (facts.reported_at, facts.report_id))
             del entries[:-_ALARMS_KEPT]
         if matter_id != facts.report_id:
-            self._move(known, matter_id)
+            self._join(known, matter_id)
+        if facts.reading is not None and told is not None:
+            self._index(known, text_keys(told))
+            self.index.learn(facts.reading)
         heapq.heappush(self._by_age, (facts.reported_at, facts.report_id))
+
+    def _index(self, known: Known, keys: Iterable[tuple[int, float]]) -> None:
+        """Put a report under its keys; under those of its text only where its matter does not stand already."""
+        known.row = len(self.rows)
+        self.rows.append(known)
+        postings = self.index.postings
+        for key in _place_keys(known):
+            postings.add(key, known.row)
+        alone = known.matter_id == known.report_id
+        for key, _ in keys:
+            if alone or not self._stands(known.matter_id, key):
+                postings.add(key, known.row)
+
+    def _stands(self, matter_id: str, key: int) -> bool:
+        found = (self.rows[row] for row in self.index.postings.newest(key, _SAME_KEY)[0])
+        return any(other is not None and other.matter_id == matter_id for other in found)
+
+    def _join(self, known: Known, matter_id: str) -> None:
+        into = self.matter(matter_id)
+        known.matter_id = matter_id
+        if into is None:
+            self.matters[matter_id] = Matter.of(known)
+            return
+        into.add(known)
+        self.matters[matter_id] = into
 
     def _move(self, known: Known, matter_id: str) -> None:
         """Take a report out of its matter into another."""
         if known.matter_id == matter_id:
             return
         self._leave(known)
-        into = self.matter(matter_id) or Matter([], set())
-        known.matter_id = matter_id
-        into.report_ids.append(known.report_id)
-        if known.reporter_key:
-            into.reporters.add(known.reporter_key)
-        if into.report_ids != [matter_id]:
-            self.matters[matter_id] = into
+        if matter_id == known.report_id:
+            known.matter_id = matter_id
+        else:
+            self._join(known, matter_id)
+        self._index_anew(known)
 
     def _leave(self, known: Known) -> None:
         matter = self.matters.get(known.matter_id)
         # A hidden report that began a matter keeps its id, but is in it no more.
         if matter is None or known.report_id not in matter.report_ids:
             return
-        matter.report_ids.remove(known.report_id)
-        key = known.reporter_key
-        if key and not any(self.reports[other].reporter_key == key for other in matter.report_ids):
-            matter.reporters.discard(key)
-        if not matter.report_ids or matter.report_ids == [known.matter_id]:
+        left = [self.reports[other] for other in matter.report_ids if other != known.report_id]
+        if not left or [other.report_id for other in left] == [known.matter_id]:
             del self.matters[known.matter_id]
+        else:
+            rest = Matter.of(left[0])
+            for other in left[1:]:
+                rest.add(other)
+            self.matters[known.matter_id] = rest
+        for other in left:
+            # It may have stood under a key for all of them.
+            self._index_anew(other)
+
+    def _index_anew(self, known: Known) -> None:
+        if known.packed is None:
+            return
+        if known.row >= 0:
+            self.rows[known.row] = None
+            self._dead_rows += 1
+        self._index(known, text_keys(unpack(known.packed)))
 
     def _hide(self, known: Known) -> None:
         """Take a report that became confidential out of its matter for good: no later one is linked to it or to its reporter."""
         self._unlist(known)
         self._leave(known)
         known.matter_id = known.report_id
-        known.reporter_key, known.device, known.head = None, "", ""
-        known.title_names = known.names = ()
+        known.reporter_key, known.device, known.packed = None, "", None
 
     def _unlist(self, known: Known) -> None:
         if known.row >= 0:
-            self.rows[known.row] = ""
+            self.rows[known.row] = None
             known.row = -1
             self._dead_rows += 1
         entries = self.devices.get(known.device)
@@ -359,9 +466,10 @@ class PartitionState:
             self._pack()
 
     def _pack(self) -> None:
-        alive = [row for row, report_id in enumerate(self.rows) if report_id]
-        self.index.forget(np.array(alive, np.int64))
-        self.rows = [self.rows[row] for row in alive]
-        for row, report_id in enumerate(self.rows):
-            self.reports[report_id].row = row
-        self._dead_rows = 0
+        """Make the index anew of the reports that are left, in their order."""
+        alive = [known for known in self.rows if known is not None]
+        self.rows, self._dead_rows = [], 0
+        self.index.postings = Postings()
+        for known in alive:
+            if known.packed is not None:
+                self._index(known, text_keys(unpack(known.packed)))
