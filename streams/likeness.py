@@ -68,7 +68,7 @@ def pack(told: Told) -> Packed:
         *(place for place, _ in troubles),
         *(round(weight * _SCALE) for _, weight in troubles),
     )
-    worths = bytes([part for name in told.names for part in (round(name.worth * _SCALE), name.in_title)])
+    worths = bytes([part for name in told.names for part in (round(name.worth * _SCALE), name.main)])
     return Packed(vector, "|".join([name.text for name in told.names]), worths, told.sketch)
 
 
@@ -92,7 +92,7 @@ def unpack(packed: Packed) -> Told:
 
 @dataclass(slots=True)
 class Named:
-    """A name in a matter: how well it tells one place, reports that tell it in their title, reports that tell it."""
+    """A name in a matter: how well it tells one place, reports that tell it as where it happens, reports that tell it."""
 
     text: str
     worth: float
@@ -113,7 +113,7 @@ class Mean:
     def of(cls, packed: Packed) -> "Mean":
         """That of one report."""
         told = unpack(packed)
-        names = [Named(name.text, name.worth, int(name.in_title), 1) for name in told.names]
+        names = [Named(name.text, name.worth, int(name.main), 1) for name in told.names]
         return cls(1, told.words, told.troubles, names)
 
     def add(self, packed: Packed) -> None:

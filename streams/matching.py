@@ -39,6 +39,8 @@ _BAR_STRONG: Final = 0.24
 #: Bars of words alone: where nothing is known of the place, and where two places are told.
 _BAR_NONE: Final = 0.6
 _BAR_APART: Final = 1.2
+#: The same, where a side has a point or a community.
+_BAR_ELSEWHERE: Final = 0.9
 #: How much two places told take from the evidence of one.
 _CLASH: Final = 0.8
 #: A name counts so much less where a side tells it in its content only, and where it is also no more than a run of words.
@@ -48,6 +50,8 @@ _UNENDED: Final = 0.4
 _SPOT: Final = 0.95
 _RADIUS: Final = 0.5
 _COMMUNITY: Final = 0.4
+#: Names of so much evidence outweigh two communities: of an estate on their border, no road.
+_SURE_NAME: Final = 0.8
 #: Likeness of troubles where a side tells none; of the same kind by the sources' own codes, by keywords; of two codes.
 _UNTOLD: Final = 0.35
 _SAME_CODE: Final = 0.85
@@ -170,24 +174,27 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     if away > window:
         return None
     names = _names(told, matter)
-    spot = _spot(facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _PLACE)
+    spot = _spot(facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _SURE_NAME)
     if spot is None:
         return None
     place = 1.0 - (1.0 - names.evidence) * (1.0 - spot)
     apart = min(names.own, names.theirs)
     evidence = place * (1.0 - _CLASH * apart)
     words = sum([weight * told.words[word] for word, weight in mean.words.items() if word in told.words])
-    troubles = _troubles(facts, told, matter)
+    coded = facts.coded and matter.coded and bool(facts.matter_kind and matter.kinds)
+    troubles = _troubles(facts, told, matter, coded=coded)
     person = facts.reporter_key is not None and facts.reporter_key in matter.reporters
     copy = _copied(facts, told, matter, person=person, words=words, evidence=evidence)
     if evidence >= _PLACE:
-        likeness = max(words, (min(1.0, _WORD_GAIN * words) + troubles) / 2)
+        two_codes = coded and facts.matter_kind not in matter.kinds
+        likeness = max(words, (min(1.0, (1.0 if two_codes else _WORD_GAIN) * words) + troubles) / 2)
         bar = _BAR_WEAK - (_BAR_WEAK - _BAR_STRONG) * (evidence - _PLACE) / (1.0 - _PLACE)
     else:
         likeness = words
         lone = max(names.own, names.theirs)
         rise = min(1.0, 1.5 * apart + _PLACE * lone) * (1.0 - evidence / _PLACE)
-        bar = _BAR_NONE + (_BAR_APART - _BAR_NONE) * rise
+        least = _BAR_ELSEWHERE if facts.community_code or matter.communities else _BAR_NONE
+        bar = least + (_BAR_APART - least) * rise
     if person:
         again = away <= _CALLS_AGAIN_MS and facts.street_code in matter.streets
         bar = max(min(bar, _BAR_STRONG), (min(bar, _BAR_WEAK) if again else bar) * _SAME_PERSON)
@@ -225,10 +232,10 @@ def _names(told: Told, matter: Matter) -> _Names:
             found = True
             hit.add(name.text)
             worth = min(name.worth, other.worth)
-            if not name.in_title:
+            if not name.main:
                 worth *= _IN_CONTENT
             if not other.titles:
-                worth *= _IN_CONTENT if name.in_title or name.ended else _IN_CONTENT * _UNENDED
+                worth *= _IN_CONTENT if name.main or name.ended else _IN_CONTENT * _UNENDED
             if worth > best:
                 best, shared = worth, name.text
             missed *= 1.0 - min(0.95, worth)
@@ -236,7 +243,7 @@ def _names(told: Told, matter: Matter) -> _Names:
             theirs_any = max(theirs_any, other.worth)
             if mean and 2 * other.titles >= mean.reports:
                 theirs_main = max(theirs_main, other.worth)
-    own = max([name.worth for name in told.names if name.in_title and name.ended and name.text not in hit], default=0.0)
+    own = max([name.worth for name in told.names if name.main and name.ended and name.text not in hit], default=0.0)
     return _Names(1.0 - missed, shared, own, theirs_main if hit else theirs_any)
 
 
@@ -253,13 +260,12 @@ def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *
     return _COMMUNITY if same_community else 0.0
 
 
-def _troubles(facts: Facts, told: Told, matter: Matter) -> float:
+def _troubles(facts: Facts, told: Told, matter: Matter, *, coded: bool) -> float:
     """Likeness of the troubles told; the kinds that sources or keywords name say more than words."""
     theirs = matter.mean.troubles if matter.mean else {}
     alike = _UNTOLD
     if told.troubles and theirs:
         alike = sum([weight * theirs[place] for place, weight in told.troubles.items() if place in theirs])
-    coded = facts.coded and matter.coded
     if not facts.matter_kind or not matter.kinds:
         return alike
     if facts.matter_kind in matter.kinds:

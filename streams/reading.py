@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import log
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from zlib import crc32
@@ -33,11 +34,17 @@ _TITLE_WEIGHT: Final = 3.0
 #: Hashes of pairs of neighbouring words that are kept.
 SKETCH: Final = 64
 #: Rarity (0 to 12, an inverse frequency on a logarithmic scale) of a word in the dictionary, and of one that is in none.
-_KNOWN_RARITY: Final = 9.0
+
+OFF=2.5
+_CORPUS: Final = 60_101_967
 _RARITY: Final = 12.0
 #: Rarity of the words of a name from which it is sure to tell one place; what each character beyond three adds to its share.
 _SURE_RARITY: Final = 15.0
 _LONG_NAME: Final = 0.08
+#: Rarity of a single character from which it is more likely part of a name than a word.
+_COINED: Final = 7.0
+#: A run of ordinary words is worth so much of one with a word that is in no dictionary.
+_ORDINARY: Final = 0.4
 #: Names of the content count so much, where the title names a place, and where it does not.
 _IN_CONTENT: Final = 0.6
 _ONLY_IN_CONTENT: Final = 0.9
@@ -94,11 +101,14 @@ _BREAK, _NAME, _VERBAL, _ENDING, _NUMBER = range(5)
 
 
 class Name(NamedTuple):
-    """A name in a text. worth: how well it tells one place, 0 to 1. ended: by a word like 路 or 小区."""
+    """A name in a text. worth: how well it tells one place, 0 to 1. ended: by a word like 路 or 小区.
+
+    main: it says where it happens: a name of the title, or the first of the content where the title has none.
+    """
 
     text: str
     worth: float
-    in_title: bool
+    main: bool
     ended: bool
 
 
@@ -128,9 +138,9 @@ class _Word:
         mark = tagged[0][1] if len(tagged) == 1 else "x"
         han = _HAN.fullmatch(text) is not None
         plea = text in _BOILERPLATE
-        self.rarity = _KNOWN_RARITY if known else _RARITY
+        self.rarity = min(_RARITY, log(_CORPUS / rjieba.suggest_freq(text)) - OFF)
         self.troubles = _TROUBLES_OF.get(text) or _inner_troubles(text)
-        self.telling = len(text) > 1 and han and not plea and mark not in _FUNCTION_MARKS
+        self.telling = len(text) > 1 and han and not plea and mark not in _FUNCTION_MARKS and text not in _ENDINGS and text not in _UNITS
         if text in _ENDINGS:
             self.kind = _ENDING
         elif _NUMBER_WORD.fullmatch(text):
@@ -204,11 +214,15 @@ def _names(head: str, in_head: Sequence[_Word], in_body: Sequence[_Word]) -> lis
     for text, worth, ended in _told_names(in_body[:_NAME_WORDS], in_title=False):
         if text not in found and worth > max(_LEAST_WORTH, more[text].worth if text in more else 0.0):
             more[text] = Name(text, worth, False, ended)
+    if not found:
+        first = next((name for name in more.values() if name.ended), None)
+        if first is not None:
+            more[first.text] = first._replace(main=True)
     best = sorted(more.values(), key=lambda name: (-name.worth * (1.3 if name.ended else 1.0), name.text))
     return [
         *found.values(),
         *(
-            name._replace(worth=name.worth * (_IN_CONTENT if told or not name.ended else _ONLY_IN_CONTENT))
+            name if name.main else name._replace(worth=name.worth * (_IN_CONTENT if told or not name.ended else _ONLY_IN_CONTENT))
             for name in best[: max(3, MOST_NAMES - len(found))]
         ),
     ][:MOST_NAMES]
@@ -305,6 +319,8 @@ def _unended(run: list[_Word], *, in_title: bool) -> Iterator[_Told]:
         if 3 <= len(name) <= 12:
             spelt = sum(len(part.text) == 1 for part in piece)
             worth = 0.9 if spelt >= 2 else 0.75 if len(piece) > 1 and in_title else 0.5
+            if not any(part.rarity >= (_COINED if len(part.text) == 1 else _RARITY) for part in piece):
+                worth *= _ORDINARY
             yield name, worth * _rarity(piece, len(name)), False
         piece = []
 
