@@ -45,6 +45,7 @@ from profiles.files import (
 )
 from profiles.flows import (
     CaseRules,
+    ClassifierFile,
     DisputeType,
     Emergencies,
     Flow,
@@ -154,6 +155,7 @@ class Profile:
     """The whole of a deployment's data. `calendar` holds True for a working day, False for a day off, where it is set.
 
     list_hash: of the list's content, so that a list that changed under the same list_version is told from the one before.
+    classifier: file of the model in the folder (streams/classify.py reads it).
     """
 
     folder: Path
@@ -189,6 +191,7 @@ class Profile:
     routing: RoutingRules = field(default_factory=RoutingRules)
     cases: CaseRules = field(default_factory=CaseRules)
     surge: SurgeRules = field(default_factory=SurgeRules)
+    classifier: str | None = None
 
     def feeds(self) -> list[str]:
         """Feeds of the declared channels, sorted."""
@@ -381,6 +384,7 @@ def load_profile(folder: Path) -> Profile:
             cameras=_cameras(folder / "cameras.csv", communities),
             areas=areas,
             gazetteer=load_gazetteer(folder / "gazetteer.csv", streets),
+            classifier=read_rules(main, "classifier", ClassifierFile).file or None,
             **_lists(folder, main, matters, communities, areas, channels),
         )
     except KeyError as error:

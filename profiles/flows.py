@@ -126,7 +126,7 @@ class RoutingRules(_Table):
     """[routing]. top_agency: who has what nobody below can take. sea_agency: who has what happens on the water.
 
     home_port_street: the street of reports at sea that name none. urgent_kinds: urgent whatever the source says.
-    leader_words: 诉求渠道 that tell a leader's call. sure_from: a kind the model is less sure of goes to a person.
+    leader_words: 诉求渠道 that tell a leader's call.
     """
 
     top_agency: str = ""
@@ -134,7 +134,12 @@ class RoutingRules(_Table):
     home_port_street: str = ""
     urgent_kinds: tuple[str, ...] = ()
     leader_words: tuple[str, ...] = ("leader_call", "领导坐班接听", "领导接听", "领导批示", "领导交办")
-    sure_from: float = Field(0.9, ge=0, le=1)
+
+
+class ClassifierFile(_Table):
+    """[classifier]. file: the model that tells kinds where a source and keywords do not, in the profile's folder; empty: none."""
+
+    file: str = ""
 
 
 class CaseRules(_Table):

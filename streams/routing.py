@@ -34,11 +34,15 @@ _SAME_WORD: Final[dict[str, FlowCode]] = {"case": "case", "alarm": "alarm", "con
 
 
 class RoutedKind(NamedTuple):
-    """The kind of matter a report is routed by; confidence: of the model, 0 to 1; None where it was not asked."""
+    """The kind of matter a report is routed by.
+
+    confidence: of the model, 0 to 1; None where it was not asked. sure: False for a model below its threshold.
+    """
 
     kind: str
     by: KindBy
     confidence: float | None = None
+    sure: bool = True
 
 
 class Route(NamedTuple):
@@ -104,7 +108,7 @@ class Router:
         told = self._told(report, kind)
         if kind is None or not kind.kind:
             return told._replace(manual_reason="no_kind")
-        if kind.by == "model" and (kind.confidence or 0.0) < self._profile.routing.sure_from:
+        if not kind.sure:
             return told._replace(manual_reason="unsure")
         place = self.place(report)
         at_sea = report["location_method"] == "sea"

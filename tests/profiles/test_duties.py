@@ -130,7 +130,7 @@ def test_a_bad_row_of_posts_disputes_or_words_of_danger_is_refused(
         ('top_agency = "zhongxin"', 'top_agency = "nobody"', "top_agency: agencies.csv has no agency nobody"),
         ('sea_agency = "haiyang"', 'home_port_street = "37"', "home_port_street: places.csv has no street 37"),
         ('urgent_kinds = ["gas"', 'urgent_kinds = ["gass"', "urgent_kinds: matters.csv has no gass"),
-        ("sure_from = 0.9", "sure_from = 1.5", "[routing]: sure_from"),
+        ("[surge]", "[classifier]\nfile = 7\n[surge]", "[classifier]: file"),
         ('return_within = "2 work_day"', 'return_within = "2 days"', "[cases]: return_within"),
         ("reassignments = 3", "reasignments = 3", "reasignments is no key of it"),
         ('return_clock = "keep"', 'return_clock = "stop"', "[cases]: return_clock"),

@@ -1,0 +1,247 @@
+"""Which kind of matter a text tells, by a trained model: one file of numbers, read with numpy alone. Pure.
+
+A model is a table of features (runs of characters, words, runs of the opening) by classes, and a calibration that turns
+scores into a confidence; hub/train.py makes it. docs/decisions/0023-classifier.md.
+"""
+
+import json
+import math
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import rjieba
+from numpy.typing import NDArray
+
+from profiles import Profile, ProfileError
+from schemas.records import Report
+from streams.reading import folded
+from streams.routing import RoutedKind
+
+Floats = NDArray[np.float64]
+Runs = NDArray[np.uint64]
+#: Of features and file; a model of another version is refused.
+VERSION: Final = 1
+#: Characters of title and content that are read: what comes later costs time and tells no more.
+READ: Final = 1_200
+#: Words of the opening, most of which are the title.
+HEAD_WORDS: Final = 8
+#: Weight of each block of features: runs of characters, words, runs of the opening.
+WEIGHTS: Final = (1.0, 1.0, 0.8)
+_WORD: Final = re.compile(r"[\u4e00-\u9fffa-z0-9]+")
+#: Bits of a character; a run of three fits into one number.
+_BITS: Final = np.uint64(21)
+#: The same answer on every machine, whatever the order in which its numpy adds.
+_DIGITS: Final = 4
+
+
+class ModelError(ValueError):
+    """A model file can't be used; the message says why and what to do."""
+
+
+class Classified(NamedTuple):
+    """A class and the probability that it is right, 0 to 1; no class and 0 where the text holds nothing known."""
+
+    kind: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a model file tells of itself.
+
+    data_sha256: of the training rows. texts: how many. accuracy: asked for at the threshold. The shares are of
+    cross-validation on the training rows: macro-F1 and accuracy over all, share at or above the threshold and its accuracy.
+    """
+
+    classes: tuple[str, ...]
+    threshold: float
+    data_sha256: str
+    texts: int
+    accuracy: float
+    cv_macro_f1: float
+    cv_accuracy: float
+    cv_automatic: float
+    cv_automatic_accuracy: float
+    made_on: str = ""
+    version: int = VERSION
+
+
+def words_of(title: str, content: str) -> list[str]:
+    """Words of a raw text: folded, cut by the segmenter's own dictionary, punctuation left out."""
+    text = f"{title}\n{content}"[:READ].encode("utf-8", "replace").decode("utf-8")
+    return [word for run in _WORD.findall(folded(text)) for word in rjieba.cut(run)]
+
+
+def words_cut(text: str) -> list[str]:
+    """Words of a text that was segmented before, with blanks between them."""
+    return folded(text[: 2 * READ]).split()
+
+
+def runs_of(words: Sequence[str]) -> tuple[Runs, Runs]:
+    """Runs of two and three characters of a text, and of one to three of its opening, as numbers, with repetitions."""
+    _, more = _runs("".join(words)[:READ])
+    head = _runs("".join(words[:HEAD_WORDS])[:READ])
+    return more, np.concatenate(head)
+
+
+def _runs(text: str) -> tuple[Runs, Runs]:
+    one = np.frombuffer(text.encode("utf-32-le", "replace"), dtype=np.uint32).astype(np.uint64)
+    two = (one[:-1] << _BITS) | one[1:]
+    return one, np.concatenate((two, (two[:-1] << _BITS) | one[2:]))
+
+
+class Vocabulary:
+    """The features of a model: first the runs, then the words, then the opening's runs, each sorted; `idf` of each."""
+
+    def __init__(self, runs: Runs, words: Sequence[str], opening: Runs, idf: NDArray[np.float32]) -> None:
+        """Prepare the look-ups."""
+        self.runs, self.words, self.opening, self.idf = runs, words, opening, idf
+        self._row_of_word = {word: len(runs) + row for row, word in enumerate(words)}
+
+    def vector(self, words: Sequence[str]) -> tuple[NDArray[np.int64], Floats]:
+        """Rows of the table and TF-IDF values of a text; each block of features has the length of its weight."""
+        runs, opening = runs_of(words)
+        get = self._row_of_word.get
+        known = [row for row in map(get, words) if row is not None]
+        blocks = (
+            _found(self.runs, runs, 0),
+            np.unique(np.array(known, dtype=np.int64), return_counts=True),
+            _found(self.opening, opening, len(self.runs) + len(self.words)),
+        )
+        rows: list[NDArray[np.int64]] = []
+        values: list[Floats] = []
+        for (index, count), weight in zip(blocks, WEIGHTS, strict=True):
+            if len(index):
+                value = (1 + np.log(count)) * self.idf[index]
+                rows.append(index)
+                values.append(value * (weight / math.sqrt(value @ value)))
+        return (np.concatenate(rows), np.concatenate(values)) if rows else (np.zeros(0, np.int64), np.zeros(0))
+
+
+def _found(known: Runs, runs: Runs, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the runs that are known, from `first` on, and how often each stands there."""
+    unique, count = np.unique(runs, return_counts=True)
+    if not len(known):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    at = np.minimum(np.searchsorted(known, unique), len(known) - 1)
+    hit = known[at] == unique
+    return at[hit] + first, count[hit]
+
+
+def softmax(scores: Floats) -> Floats:
+    """Probabilities along the last axis."""
+    shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares: Floats = shifted / shifted.sum(axis=-1, keepdims=True)
+    return shares
+
+
+class Classifier:
+    """A trained model. Reading it from several threads at once is safe."""
+
+    def __init__(
+        self, told: Told, vocabulary: Vocabulary, table: NDArray[np.float16], intercept: Floats, scale: Floats
+    ) -> None:
+        """`table`: per feature its weight for each class, then the square of its ratio for each; see hub/train.py.
+
+        `scale`: calibration, classes by classes, and below it one row of intercepts.
+        """
+        self.told, self.vocabulary, self.table, self.intercept, self.scale = told, vocabulary, table, intercept, scale
+
+    @property
+    def threshold(self) -> float:
+        """From this confidence on a text is decided without a person."""
+        return self.told.threshold
+
+    def predict(self, title: str, content: str) -> Classified:
+        """The most probable class of a raw text."""
+        return self.predict_words(words_of(title, content))
+
+    def predict_words(self, words: Sequence[str]) -> Classified:
+        """The most probable class of a text in words."""
+        rows, values = self.vocabulary.vector(words)
+        if not len(rows):
+            return Classified("", 0.0)
+        k = len(self.told.classes)
+        taken = self.table[rows].astype(np.float32)
+        near = values.astype(np.float32)
+        norm = np.sqrt((near * near) @ taken[:, k:])
+        scores = (near @ taken[:, :k]) / np.maximum(norm, 1e-12) + self.intercept
+        shares = softmax(scores @ self.scale[:k] + self.scale[k])
+        best = int(shares.argmax())
+        return Classified(self.told.classes[best], round(float(shares[best]), _DIGITS))
+
+    def save(self, path: Path) -> None:
+        """One .npz without pickles; the same model gives the same bytes."""
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file,
+                told=_bytes(json.dumps(asdict(self.told), ensure_ascii=False)),
+                runs=self.vocabulary.runs,
+                words=_bytes("\n".join(self.vocabulary.words)),
+                opening=self.vocabulary.opening,
+                idf=self.vocabulary.idf,
+                table=self.table,
+                intercept=self.intercept,
+                scale=self.scale,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> "Classifier":
+        """Reads a model file; raises ModelError."""
+        again = "train it again with `zhishu train`"
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                parts = {name: data[name] for name in data.files}
+            told = json.loads(parts["told"].tobytes())
+            if told["version"] != VERSION:
+                raise ModelError(f"{path.name} is a model of version {told['version']}, not {VERSION}: {again}")
+            told = Told(**told | {"classes": tuple(told["classes"])})
+            words = parts["words"].tobytes().decode().split("\n") if len(parts["words"]) else []
+            vocabulary = Vocabulary(parts["runs"], words, parts["opening"], parts["idf"])
+            rows, k = len(parts["runs"]) + len(words) + len(parts["opening"]), len(told.classes)
+            shapes = [parts[name].shape for name in ("idf", "table", "intercept", "scale")]
+            if shapes != [(rows,), (rows, 2 * k), (k,), (k + 1, k)]:
+                raise ModelError(f"{path.name} is damaged: its tables do not fit together; {again}")
+        except FileNotFoundError:
+            raise ModelError(f"there is no model file {path}; `zhishu train` makes one") from None
+        except ModelError:
+            raise
+        except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+            raise ModelError(f"{path.name} is no model file, or is damaged ({type(error).__name__}); {again}") from None
+        return cls(told, vocabulary, parts["table"], parts["intercept"], parts["scale"])
+
+
+def _bytes(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def classifier_of(profile: Profile) -> Classifier | None:
+    """The model that a profile names; None where it names none. Raises ModelError, and ProfileError if they do not fit."""
+    if profile.classifier is None:
+        return None
+    found = Classifier.load(profile.folder / profile.classifier)
+    strange = sorted(set(found.told.classes) - set(profile.matters))
+    if strange:
+        raise ProfileError(
+            f"{profile.classifier} knows classes that are no matter_kind of matters.csv: {', '.join(strange[:10])}; "
+            "train it on kinds of this profile, or add them"
+        )
+    return found
+
+
+def kind_of(report: Report, classifier: Classifier | None) -> RoutedKind | None:
+    """The kind a report is routed by: the source's code, else keywords (both found by the connector), else the model's.
+
+    Below the model's threshold the kind is a suggestion (`sure` is False) and a person decides. None: nobody can tell.
+    """
+    if report["matter_kind"]:
+        return RoutedKind(report["matter_kind"], "source" if report["kind_code"] else "keywords")
+    if classifier is None or report["appeal_type"] == "alarm":  # a device's words are no text
+        return None
+    kind, confidence = classifier.predict(report["title"], report["content"])
+    return RoutedKind(kind, "model", confidence, confidence >= classifier.threshold) if kind else None
