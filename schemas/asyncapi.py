@@ -35,7 +35,7 @@ _KEYS: Final[dict[Subject, str]] = {
     "routed_report": "place_key of the report, in the same partition as its intake record",
     "ruling": "the deployment's county_code",
     "change": "the deployment's county_code, in the partition of the decisions on the reports",
-    "alert": "subject: the matter, agency, channel or device",
+    "alert": "subject: the matter, agency, channel, device or place",
     "dead_letter": "the channel or topic it came by",
 }
 _TITLES: Final[dict[Subject, str]] = {
@@ -59,7 +59,7 @@ def asyncapi(version: str, registry: Registry, feeds: Iterable[str], assembled: 
     version: of the hub. registry: whose schema ids the values carry.
     """
     topics = all_topics(feeds, assembled)
-    subjects = dict.fromkeys(_subject(topic.name) for topic in topics)
+    subjects = dict.fromkeys(subject for topic in topics for subject in _subjects(topic.name))
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -83,7 +83,9 @@ def asyncapi(version: str, registry: Registry, feeds: Iterable[str], assembled: 
                 "action": _action(topic.name),
                 "channel": {"$ref": f"#/channels/{topic.name}"},
                 "summary": _about(topic.name),
-                "messages": [{"$ref": f"#/channels/{topic.name}/messages/{_subject(topic.name)}"}],
+                "messages": [
+                    {"$ref": f"#/channels/{topic.name}/messages/{subject}"} for subject in _subjects(topic.name)
+                ],
             }
             for topic in topics
         },
@@ -94,23 +96,24 @@ def asyncapi(version: str, registry: Registry, feeds: Iterable[str], assembled: 
     }
 
 
-def _subject(topic: str) -> Subject:
+def _subjects(topic: str) -> tuple[Subject, ...]:
+    """What stands in a topic; what it is named for first."""
     if topic.startswith((INTAKE_PREFIX, MESSAGES_PREFIX)):
-        return "report"
-    subjects: dict[str, Subject] = {
-        PROGRESS: "progress",
-        ROUTED: "routed_report",
-        REVIEW: "routed_report",
-        RULINGS: "ruling",
-        ALERTS: "alert",
-        DEADLETTER: "dead_letter",
+        return ("report",)
+    subjects: dict[str, tuple[Subject, ...]] = {
+        PROGRESS: ("progress",),
+        ROUTED: ("routed_report", "change"),
+        REVIEW: ("routed_report",),
+        RULINGS: ("ruling",),
+        ALERTS: ("alert",),
+        DEADLETTER: ("dead_letter",),
     }
     return subjects[topic]
 
 
 def _action(topic: str) -> str:
     """What the hub does: it receives what sources publish, and sends what it decided."""
-    return "receive" if _subject(topic) in ("report", "progress", "ruling") else "send"
+    return "receive" if _subjects(topic)[0] in ("report", "progress", "ruling") else "send"
 
 
 def _about(topic: str) -> str:
@@ -120,7 +123,8 @@ def _about(topic: str) -> str:
         return "Reports, one topic a feed: from the gateway, or from a source that publishes Avro itself (docs/feeds/kafka.md)"
     return {
         PROGRESS: "Steps in the lives of cases, from any source",
-        ROUTED: "Decisions: which matter a report belongs to, which agency must act by when, and why",
+        ROUTED: "Decisions: which matter a report belongs to, which agency must act by when, and why; and what steps and "
+        "rulings changed in them since",
         REVIEW: "Decisions whose report a person is asked to compare with a matter (人工研判)",
         RULINGS: "What persons ruled on links: accepted, rejected, unlinked, merged",
         ALERTS: "Alerts raised and cleared",
@@ -129,14 +133,14 @@ def _about(topic: str) -> str:
 
 
 def _channel(topic: TopicSpec) -> dict[str, Any]:
-    subject = _subject(topic.name)
+    subjects = _subjects(topic.name)
     configuration = {name: int(value) if value.isdigit() else value for name, value in topic.config.items()}
     return {
         "address": topic.name,
-        "title": _TITLES[subject],
+        "title": _TITLES[subjects[0]],
         "description": _about(topic.name),
         "servers": [{"$ref": "#/servers/kafka"}],
-        "messages": {subject: {"$ref": f"#/components/messages/{subject}"}},
+        "messages": {subject: {"$ref": f"#/components/messages/{subject}"} for subject in subjects},
         "bindings": {
             "kafka": {
                 "topic": topic.name,

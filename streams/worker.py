@@ -322,7 +322,7 @@ def check_topics(config: WorkerConfig) -> None:
     except KafkaException as error:
         raise WorkerError(f"no Kafka broker answers at {config.bootstrap}: start it, or correct the address") from error
     together = [*config.consumed, topics.ROUTED]
-    missing = [name for name in (*together, topics.ALERTS, topics.DEADLETTER) if not found.get(name)]
+    missing = [name for name in (*together, topics.REVIEW, topics.ALERTS, topics.DEADLETTER) if not found.get(name)]
     if missing:
         raise WorkerError(f"topics {', '.join(missing)} are missing: create them before the worker starts")
     if len({found[name] for name in together}) > 1:

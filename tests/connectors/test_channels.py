@@ -317,7 +317,7 @@ def test_52_declared_channels_are_read_each_as_its_own(profile: Profile) -> None
         found: Any = record
         assert (subject, found["channel"], found["feed"], found["upstream_id"]) == ("report", channel, feed, NUMBER)
         assert found["reported_at"] == AT
-        assert (found["community_code"], found["place_key"]) == ("370212005001", "370212005")
+        assert (found["community_code"], found["place_key"]) == ("370212005001", "370212")
         assert found["reporter_key"] == PRIVACY.key_of("phone", PHONE)
         assert found["appeal_type"] in {"complaint", "case"}
         assert "夜间" in found["title"] + found["content"]

@@ -165,8 +165,8 @@ def test_its_channels_are_the_topics_of_the_deployment_with_their_partitions_and
 def test_the_hub_receives_what_sources_publish_and_sends_what_it_decided() -> None:
     actions = {op["channel"]["$ref"].rpartition("/")[2]: op["action"] for op in DOCUMENT["operations"].values()}
     assert actions == {
-        **dict.fromkeys(("intake.hotline12345", "intake.wechat", "messages.wechat", "progress"), "receive"),
-        **dict.fromkeys(("routed", "alerts", "deadletter"), "send"),
+        **dict.fromkeys(("intake.hotline12345", "intake.wechat", "messages.wechat", "progress", "rulings"), "receive"),
+        **dict.fromkeys(("routed", "review", "alerts", "deadletter"), "send"),
     }
 
 

@@ -25,6 +25,8 @@ TYPED_DICTS = {
     "routed_report": records.RoutedReport,
     "alert": records.Alert,
     "dead_letter": records.DeadLetter,
+    "ruling": records.Ruling,
+    "change": records.Change,
 }
 
 

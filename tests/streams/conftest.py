@@ -34,7 +34,7 @@ from tests.streams.make import CODEC, FEEDS
 PARTITIONS = 4
 INTAKE = [topics.intake_topic(feed) for feed in FEEDS]
 MESSAGES = topics.messages_topic("wechat")
-CONSUMED = [*INTAKE, MESSAGES]
+CONSUMED = [*INTAKE, topics.PROGRESS, topics.RULINGS, MESSAGES]
 ROOT = Path(__file__).parents[2]
 
 
@@ -68,7 +68,7 @@ class Hub:
         self.producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 5})
 
     def create_topics(self) -> None:
-        names = {*CONSUMED, topics.ROUTED, topics.ALERTS, topics.DEADLETTER}
+        names = {*CONSUMED, topics.ROUTED, topics.REVIEW, topics.ALERTS, topics.DEADLETTER}
         self.delete(*(names & set(self.admin.list_topics(timeout=10).topics)))
         self.create(*names)
 
