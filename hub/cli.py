@@ -316,16 +316,21 @@ def schema_check() -> None:
 
 @eval_app.command("match")
 def eval_match(
-    reports: Annotated[Path, typer.Option(help="CSV: report_id,reporter,title,reported_at,text")],
+    reports: Annotated[Path, typer.Option(help="CSV: report_id,reporter,title,reported_at,text and more")],
     clusters: Annotated[Path, typer.Option(help="CSV: report_id,cluster")],
     pairs: Annotated[Path | None, typer.Option(help="CSV: a,b")] = None,
+    curve: Annotated[bool, typer.Option("--curve", help="Also the figures for each link threshold.")] = False,
+    wrong: Annotated[Path | None, typer.Option(help="CSV to write: each pair that was got wrong.")] = None,
     as_json: Json = False,
 ) -> None:
     """Precision, recall and F1 of merging on labelled data, in arrival order and through the partitions of production."""
     from hub.evaluate import evaluate_matching
     from profiles import load_profile
 
-    result = evaluate_matching(load_profile(Settings().profile), reports, clusters, pairs)
+    with Console(stderr=True).status("reading") as status:
+        result = evaluate_matching(
+            load_profile(Settings().profile), reports, clusters, pairs, curve=curve, wrong=wrong, say=status.update
+        )
     _show(result, as_json)
 
 
@@ -347,8 +352,22 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
         return
     table = Table("measure", "value")
     for name, value in result.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+        if name != "curve":
+            table.add_row(name, _cell(value))
     Console().print(table)
+    if curve := result.get("curve"):
+        shown = Table(*curve[0], title="by link threshold")
+        for row in curve:
+            shown.add_row(*map(_cell, row.values()))
+        Console().print(shown)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items())
+    if isinstance(value, list):
+        return "\n".join(value)
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @app.command(rich_help_panel=_TOOLS)
