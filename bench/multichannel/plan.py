@@ -179,7 +179,8 @@ class Planner:
             other.trouble = draw.pick([t for t in self._troubles if t.matter != event.trouble.matter])
             area = event.area if draw.chance(0.5) else draw.pick(self._areas)
             other.area, other.place = self._free(other.trouble, area)
-        elif negative == "year_later":
+        elif negative == "year_later":  # what was closed then is no more the same matter
+            event.closed_at = event.closed_at or event.tellings[-1].at + draw.between(HOUR, 4 * DAY)
             other.start = event.start + draw.between(330 * DAY, 390 * DAY)
         if other.trouble is not event.trouble:
             other.figures = self._texts.figures(draw, other.trouble)
