@@ -3,8 +3,8 @@
 Word statistics are learned on the way, from the reports of the partition alone, in the order of the log.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import cache
 from math import log, sqrt
 from struct import Struct
 from typing import Final, NamedTuple
@@ -35,7 +35,6 @@ _COMMON: Final = 24.0
 #: What sharing a key tells, by which the candidates are chosen.
 _NAME_HIT: Final = 60.0
 _WORD_HIT: Final = 40.0
-_PACKED: Final = Struct(f"<{_WORDS}I{_WORDS}B{_TROUBLES}B{_TROUBLES}B")
 _SCALE: Final = 255
 
 
@@ -48,89 +47,96 @@ class Told(NamedTuple):
     sketch: bytes
 
 
-class Packed(NamedTuple):
-    """The same, as it is kept: some 250 bytes. vector: hashes and weights of words, places and weights of troubles."""
+class Text(NamedTuple):
+    """The text of a report, or the mean of those of a matter, as it is kept: some 250 bytes.
 
+    vector: number of words, their hashes and weights, places and weights of troubles. names: joined by "|". worths: of each
+    name its worth, how many reports tell it as where it happens, and how many tell it. Weights in 255ths.
+    """
+
+    reports: int
     vector: bytes
     names: str
     worths: bytes
-    sketch: bytes
 
 
-def pack(told: Told) -> Packed:
-    """What is kept of a text; weights to a 255th."""
-    words, troubles = list(told.words.items()), list(told.troubles.items())
-    words += [(0, 0.0)] * (_WORDS - len(words))
-    troubles += [(0, 0.0)] * (_TROUBLES - len(troubles))
-    vector = _PACKED.pack(
-        *(word for word, _ in words),
-        *(round(weight * _SCALE) for _, weight in words),
-        *(place for place, _ in troubles),
-        *(round(weight * _SCALE) for _, weight in troubles),
-    )
-    worths = bytes([part for name in told.names for part in (round(name.worth * _SCALE), name.main)])
-    return Packed(vector, "|".join([name.text for name in told.names]), worths, told.sketch)
+@cache
+def _layout(words: int, troubles: int) -> Struct:
+    return Struct(f"<B{words}I{words}B{troubles}B{troubles}B")
 
 
-def unpack(packed: Packed) -> Told:
-    """A text as it was kept."""
-    values = _PACKED.unpack(packed.vector)
-    weights, places, kinds = values[_WORDS : 2 * _WORDS], values[2 * _WORDS : -_TROUBLES], values[-_TROUBLES:]
-    worths = packed.worths
-    return Told(
-        {word: weight / _SCALE for word, weight in zip(values, weights, strict=False) if weight},
-        {place: weight / _SCALE for place, weight in zip(places, kinds, strict=True) if weight},
-        tuple(
-            [
-                Name(text, worths[2 * at] / _SCALE, bool(worths[2 * at + 1]), ended=True)
-                for at, text in enumerate(packed.names.split("|") if packed.names else ())
-            ]
-        ),
-        packed.sketch,
+def _vector(words: dict[int, float], troubles: dict[int, float]) -> bytes:
+    return _layout(len(words), len(troubles)).pack(
+        len(words),
+        *words,
+        *[round(weight * _SCALE) for weight in words.values()],
+        *troubles,
+        *[round(weight * _SCALE) for weight in troubles.values()],
     )
 
 
-@dataclass(slots=True)
-class Named:
-    """A name in a matter: how well it tells one place, reports that tell it as where it happens, reports that tell it."""
+def _parts(vector: bytes) -> tuple[dict[int, float], dict[int, float]]:
+    words = vector[0]
+    troubles = (len(vector) - 1 - 5 * words) // 2
+    values = _layout(words, troubles).unpack(vector)
+    places = 1 + 2 * words
+    return (
+        {values[at]: values[at + words] / _SCALE for at in range(1, 1 + words)},
+        {values[at]: values[at + troubles] / _SCALE for at in range(places, places + troubles)},
+    )
 
-    text: str
-    worth: float
-    titles: int
-    tellings: int
+
+def text_of(told: Told) -> Text:
+    """What is kept of a report's text."""
+    worths = bytes([part for name in told.names for part in (round(name.worth * _SCALE), name.main, 1)])
+    return Text(1, _vector(told.words, told.troubles), "|".join([name.text for name in told.names]), worths)
 
 
-@dataclass(slots=True)
-class Mean:
-    """The texts of a matter's reports taken together."""
+def alike(told: Told, text: Text) -> tuple[float, float | None]:
+    """Cosines of words and of troubles, 0 to 1; None for troubles where a side tells none."""
+    vector = text.vector
+    words = vector[0]
+    troubles = (len(vector) - 1 - 5 * words) // 2
+    values = _layout(words, troubles).unpack(vector)
+    mine = told.words
+    both = 0.0
+    for at in range(1, 1 + words):
+        if values[at] in mine:
+            both += mine[values[at]] * values[at + words]
+    if not troubles or not told.troubles:
+        return both / _SCALE, None
+    own, places = told.troubles, 1 + 2 * words
+    trouble = 0.0
+    for at in range(places, places + troubles):
+        if values[at] in own:
+            trouble += own[values[at]] * values[at + troubles]
+    return both / _SCALE, trouble / _SCALE
 
-    reports: int
-    words: dict[int, float]
-    troubles: dict[int, float]
-    names: list[Named]
 
-    @classmethod
-    def of(cls, packed: Packed) -> "Mean":
-        """That of one report."""
-        told = unpack(packed)
-        names = [Named(name.text, name.worth, int(name.main), 1) for name in told.names]
-        return cls(1, told.words, told.troubles, names)
-
-    def add(self, packed: Packed) -> None:
-        """Take one more report in."""
-        one = Mean.of(packed)
-        self.words = _mean(self.words, self.reports, one.words, _MATTER_WORDS)
-        self.troubles = _mean(self.troubles, self.reports, one.troubles, _MATTER_TROUBLES)
-        for name in one.names:
-            same = next((known for known in self.names if same_name(known.text, name.text)), None)
-            if same is None:
-                self.names.append(name)
-            else:
-                same.titles += name.titles
-                same.tellings += 1
-        self.names.sort(key=lambda name: (-2 * name.titles - name.tellings, -name.worth, name.text))
-        del self.names[_MATTER_NAMES:]
-        self.reports += 1
+def mean_of(text: Text, one: Text) -> Text:
+    """The mean of so many reports' texts with one more."""
+    old, new = _parts(text.vector), _parts(one.vector)
+    count = text.reports
+    words = _mean(old[0], count, new[0], _MATTER_WORDS)
+    troubles = _mean(old[1], count, new[1], _MATTER_TROUBLES)
+    names = text.names.split("|") if text.names else []
+    worths = [list(text.worths[3 * at : 3 * at + 3]) for at in range(len(names))]
+    for at, name in enumerate(one.names.split("|") if one.names else ()):
+        same = next((worths[i] for i, known in enumerate(names) if same_name(known, name)), None)
+        if same is None:
+            names.append(name)
+            worths.append(list(one.worths[3 * at : 3 * at + 3]))
+        else:
+            same[1] = min(_SCALE, same[1] + one.worths[3 * at + 1])
+            same[2] = min(_SCALE, same[2] + 1)
+    order = sorted(range(len(names)), key=lambda i: (-2 * worths[i][1] - worths[i][2], -worths[i][0], names[i]))
+    order = order[:_MATTER_NAMES]
+    return Text(
+        count + 1,
+        _vector(words, troubles),
+        "|".join([names[i] for i in order]),
+        bytes([part for i in order for part in worths[i]]),
+    )
 
 
 def _mean(old: dict[int, float], reports: int, new: dict[int, float], most: int) -> dict[int, float]:
@@ -140,10 +146,10 @@ def _mean(old: dict[int, float], reports: int, new: dict[int, float], most: int)
 
 
 def _unit(vector: dict[int, float], most: int) -> dict[int, float]:
-    if len(vector) > most:
-        vector = dict(sorted(vector.items(), key=lambda part: (-part[1], part[0]))[:most])
-    length = sqrt(sum([weight * weight for weight in vector.values()])) or 1.0
-    return {part: weight / length for part, weight in vector.items()}
+    """The strongest parts of a vector, strongest first, as one of length 1."""
+    strongest = sorted([(-weight, part) for part, weight in vector.items()])[:most]
+    length = sqrt(sum([weight * weight for weight, _ in strongest])) or 1.0
+    return {part: -weight / length for weight, part in strongest}
 
 
 class Likeness:
@@ -186,11 +192,14 @@ class Likeness:
         matters = min([self.postings.newest(key, 0)[1] for key in _name_keys(name)])
         return 1.0 + max(0, matters - 1) / _COMMON
 
-    def hits(self, told: Told, keys: Iterable[tuple[int, float]]) -> Iterator[tuple[int, float]]:
-        """Rows that share a key of the text or one of `keys`, and what that tells."""
-        for key, weight in (*text_keys(told), *keys):
-            for row in self.postings.newest(key, _POSTINGS)[0]:
-                yield row, weight
+    def hits(self, keys: Iterable[tuple[int, float]]) -> dict[int, float]:
+        """Rows that stand under one of these keys, with what that tells in all."""
+        found: dict[int, float] = {}
+        newest = self.postings.newest
+        for key, weight in keys:
+            for row in newest(key, _POSTINGS)[0]:
+                found[row] = found.get(row, 0.0) + weight
+        return found
 
 
 def key_of(kind: str, value: str) -> int:
@@ -198,15 +207,22 @@ def key_of(kind: str, value: str) -> int:
     return crc32(f"{kind}{value}".encode())
 
 
-def text_keys(told: Told) -> Iterator[tuple[int, float]]:
-    """Keys under which a text stands, and what sharing them tells: ends and beginnings of its names, rarest words."""
-    for name in told.names:
-        if name.worth > _LEAST_WORTH:
-            for key in _name_keys(name.text):
-                yield key, _NAME_HIT * name.worth
-    strongest = sorted(told.words.items(), key=lambda part: (-part[1], part[0]))[:_WORD_KEYS]
-    for word, weight in strongest:
-        yield word ^ 0x5A5A5A5A, _WORD_HIT * weight
+def text_keys(names: Iterable[tuple[str, float]], words: dict[int, float]) -> list[tuple[int, float]]:
+    """Keys under which a text stands, and what sharing them tells: ends and beginnings of its names, strongest words."""
+    found = [(key, _NAME_HIT * worth) for name, worth in names if worth > _LEAST_WORTH for key in _name_keys(name)]
+    strongest = list(words.items())[:_WORD_KEYS]
+    return found + [(word ^ 0x5A5A5A5A, _WORD_HIT * weight) for word, weight in strongest]
+
+
+def keys_told(told: Told) -> list[tuple[int, float]]:
+    """Those of a report."""
+    return text_keys([(name.text, name.worth) for name in told.names], told.words)
+
+
+def keys_kept(text: Text) -> list[tuple[int, float]]:
+    """Those of a report that is kept."""
+    names = text.names.split("|") if text.names else []
+    return text_keys([(name, text.worths[3 * at] / _SCALE) for at, name in enumerate(names)], _parts(text.vector)[0])
 
 
 def _name_keys(name: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from profiles import Matching
 from profiles import Matter as MatterLimits
-from streams.likeness import Told
+from streams.likeness import Text, Told, alike, keys_told
 from streams.reading import resemblance, same_name
 from streams.state import Facts, Known, Matter, PartitionState, partner_keys
 
@@ -127,19 +127,16 @@ def _candidates(state: PartitionState, facts: Facts, told: Told) -> list[Matter]
     hits: dict[str, float] = {}
     newest: dict[str, int] = {}
     rows = state.rows
-    for row, weight in state.index.hits(told, partner_keys(facts)):
+    for row, weight in state.index.hits([*keys_told(told), *partner_keys(facts)]).items():
         known = rows[row]
         if known is not None:
             matter_id = known.matter_id
             hits[matter_id] = hits.get(matter_id, 0.0) + weight
-            newest[matter_id] = max(row, newest.get(matter_id, 0))
-    chosen = sorted(hits, key=lambda matter_id: (-hits[matter_id], -newest[matter_id]))
+            if row > newest.get(matter_id, -1):
+                newest[matter_id] = row
+    chosen = sorted(hits, key=lambda matter_id: (-hits[matter_id], -newest[matter_id]))[:_CANDIDATES]
     barred = state.barred
-    found = (
-        state.matter(matter_id)
-        for matter_id in chosen[:_CANDIDATES]
-        if not barred or (facts.report_id, matter_id) not in barred
-    )
+    found = [state.matter(one) for one in chosen if not barred or (facts.report_id, one) not in barred]
     return [matter for matter in found if matter is not None]
 
 
@@ -163,26 +160,26 @@ def _episode(state: PartitionState, facts: Facts, rules: Matching) -> Link | Non
 
 def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLimits]) -> _Fit | None:
     """How well a report fits a matter; None for two places told apart, and two times too far apart."""
-    mean = matter.mean
-    if mean is None:
+    text = matter.text
+    if text is None:
         return None
     away = max(matter.first - facts.reported_at, facts.reported_at - matter.last, 0)
     distance = metres(facts, matter)
-    kind = limits.get(facts.matter_kind) or next((limits[one] for one in sorted(matter.kinds) if one in limits), None)
+    kind = limits.get(facts.matter_kind) or next((limits[one] for one in matter.kinds if one in limits), None)
     placed = (facts.community_code or distance is not None) and (matter.communities or matter.points)
     window = round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS) if placed else _NAMED_WINDOW_MS
     if away > window:
         return None
-    names = _names(told, matter)
+    names = _names(told, text)
     spot = _spot(facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _SURE_NAME)
     if spot is None:
         return None
     place = 1.0 - (1.0 - names.evidence) * (1.0 - spot)
     apart = min(names.own, names.theirs)
     evidence = place * (1.0 - _CLASH * apart)
-    words = sum([weight * told.words[word] for word, weight in mean.words.items() if word in told.words])
+    words, told_alike = alike(told, text)
     coded = facts.coded and matter.coded and bool(facts.matter_kind and matter.kinds)
-    troubles = _troubles(facts, told, matter, coded=coded)
+    troubles = _troubles(facts, matter, told_alike, coded=coded)
     person = facts.reporter_key is not None and facts.reporter_key in matter.reporters
     copy = _copied(facts, told, matter, person=person, words=words, evidence=evidence)
     if evidence >= _PLACE:
@@ -218,32 +215,37 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     return _Fit(score, tuple(reasons))
 
 
-def _names(told: Told, matter: Matter) -> _Names:
+def _names(told: Told, text: Text) -> _Names:
     """What the names of both sides say of the place."""
-    mean = matter.mean
     missed, best, shared = 1.0, 0.0, ""
     hit: set[str] = set()
     theirs_main = theirs_any = 0.0
-    for other in mean.names if mean else ():
+    worths = text.worths
+    at = -3
+    for other in text.names.split("|") if text.names else ():
+        at += 3
         found = False
         for name in told.names:
-            if not same_name(name.text, other.text):
+            if not same_name(name.text, other):
                 continue
             found = True
             hit.add(name.text)
-            worth = min(name.worth, other.worth)
+            worth = min(name.worth, worths[at] / 255)
             if not name.main:
                 worth *= _IN_CONTENT
-            if not other.titles:
+            if not worths[at + 1]:
                 worth *= _IN_CONTENT if name.main or name.ended else _IN_CONTENT * _UNENDED
             if worth > best:
                 best, shared = worth, name.text
             missed *= 1.0 - min(0.95, worth)
-        if not found and other.titles:
-            theirs_any = max(theirs_any, other.worth)
-            if mean and 2 * other.titles >= mean.reports:
-                theirs_main = max(theirs_main, other.worth)
-    own = max([name.worth for name in told.names if name.main and name.ended and name.text not in hit], default=0.0)
+        if not found and worths[at + 1]:
+            theirs_any = max(theirs_any, worths[at] / 255)
+            if 2 * worths[at + 1] >= min(text.reports, 255):
+                theirs_main = max(theirs_main, worths[at] / 255)
+    own = 0.0
+    for name in told.names:
+        if name.main and name.ended and name.worth > own and name.text not in hit:
+            own = name.worth
     return _Names(1.0 - missed, shared, own, theirs_main if hit else theirs_any)
 
 
@@ -260,17 +262,14 @@ def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *
     return _COMMUNITY if same_community else 0.0
 
 
-def _troubles(facts: Facts, told: Told, matter: Matter, *, coded: bool) -> float:
+def _troubles(facts: Facts, matter: Matter, told_alike: float | None, *, coded: bool) -> float:
     """Likeness of the troubles told; the kinds that sources or keywords name say more than words."""
-    theirs = matter.mean.troubles if matter.mean else {}
-    alike = _UNTOLD
-    if told.troubles and theirs:
-        alike = sum([weight * theirs[place] for place, weight in told.troubles.items() if place in theirs])
+    found = _UNTOLD if told_alike is None else told_alike
     if not facts.matter_kind or not matter.kinds:
-        return alike
+        return found
     if facts.matter_kind in matter.kinds:
-        return max(alike, _SAME_CODE if coded else _SAME_KIND)
-    return min(alike, _OTHER_CODE) if coded else alike
+        return max(found, _SAME_CODE if coded else _SAME_KIND)
+    return min(found, _OTHER_CODE) if coded else found
 
 
 def _copied(facts: Facts, told: Told, matter: Matter, *, person: bool, words: float, evidence: float) -> float:

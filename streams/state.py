@@ -12,7 +12,7 @@ from math import floor
 from typing import Final, NamedTuple
 
 from schemas.records import Change, Report, RoutedReport
-from streams.likeness import Likeness, Mean, Packed, Told, key_of, pack, text_keys, unpack
+from streams.likeness import Likeness, Text, Told, key_of, keys_kept, keys_told, mean_of, text_of
 from streams.postings import Postings
 from streams.reading import Reading, read
 
@@ -167,7 +167,8 @@ class Known:
     lon: float | None
     lat: float | None
     device: str
-    packed: Packed | None
+    text: Text | None
+    sketch: bytes
     row: int
     matter_id: str
     content_hash: str
@@ -179,17 +180,17 @@ class Matter:
     """A matter of several reports: which, who reported, and what they have in common. One of a single report is its report
     (`PartitionState.matter`).
 
-    mean: of their texts; None for alarms. lon, lat: mean of the points told, `points` of them. tellers: the newest with the
+    text: the mean of theirs; None for alarms. lon, lat: mean of the points told, `points` of them. tellers: the newest with the
     sketches of their texts. first, last: event times, milliseconds.
     """
 
     report_ids: list[str]
     reporters: set[str]
-    mean: Mean | None
-    kinds: set[str]
+    text: Text | None
+    kinds: tuple[str, ...]
     coded: bool
-    streets: set[str]
-    communities: set[str]
+    streets: tuple[str, ...]
+    communities: tuple[str, ...]
     points: int
     lon: float
     lat: float
@@ -204,17 +205,17 @@ class Matter:
         return cls(
             [known.report_id],
             {known.reporter_key} if known.reporter_key else set(),
-            Mean.of(known.packed) if known.packed else None,
-            {known.matter_kind} if known.matter_kind else set(),
+            known.text,
+            (known.matter_kind,) if known.matter_kind else (),
             known.coded,
-            {known.street_code} if known.street_code else set(),
-            {known.community_code} if known.community_code else set(),
+            (known.street_code,) if known.street_code else (),
+            (known.community_code,) if known.community_code else (),
             int(point),
             known.lon or 0.0,
             known.lat or 0.0,
             known.reported_at,
             known.reported_at,
-            [(known.reporter_key, known.packed.sketch)] if known.packed else [],
+            [(known.reporter_key, known.sketch)],
         )
 
     def add(self, known: Known) -> None:
@@ -222,20 +223,17 @@ class Matter:
         self.report_ids.append(known.report_id)
         if known.reporter_key:
             self.reporters.add(known.reporter_key)
-        if known.packed:
-            self.tellers.insert(0, (known.reporter_key, known.packed.sketch))
+        if known.text is not None:
+            self.tellers.insert(0, (known.reporter_key, known.sketch))
             del self.tellers[_TELLERS:]
-            if self.mean:
-                self.mean.add(known.packed)
-            else:
-                self.mean = Mean.of(known.packed)
-        if known.matter_kind:
-            self.kinds.add(known.matter_kind)
+            self.text = mean_of(self.text, known.text) if self.text is not None else known.text
+        if known.matter_kind and known.matter_kind not in self.kinds:
+            self.kinds = *self.kinds, known.matter_kind
         self.coded = self.coded or known.coded
-        if known.street_code:
-            self.streets.add(known.street_code)
-        if known.community_code:
-            self.communities.add(known.community_code)
+        if known.street_code and known.street_code not in self.streets:
+            self.streets = *self.streets, known.street_code
+        if known.community_code and known.community_code not in self.communities:
+            self.communities = *self.communities, known.community_code
         if known.lon is not None and known.lat is not None:
             self.points += 1
             self.lon += (known.lon - self.lon) / self.points
@@ -356,7 +354,8 @@ class PartitionState:
             lon=facts.lon,
             lat=facts.lat,
             device=facts.device,
-            packed=pack(told) if told else None,
+            text=text_of(told) if told else None,
+            sketch=told.sketch if told else b"",
             row=-1,
             matter_id=facts.report_id,
             content_hash=content_hash,
@@ -370,7 +369,7 @@ class PartitionState:
         if matter_id != facts.report_id:
             self._join(known, matter_id)
         if facts.reading is not None and told is not None:
-            self._index(known, text_keys(told))
+            self._index(known, keys_told(told))
             self.index.learn(facts.reading)
         heapq.heappush(self._by_age, (facts.reported_at, facts.report_id))
 
@@ -428,19 +427,19 @@ class PartitionState:
             self._index_anew(other)
 
     def _index_anew(self, known: Known) -> None:
-        if known.packed is None:
+        if known.text is None:
             return
         if known.row >= 0:
             self.rows[known.row] = None
             self._dead_rows += 1
-        self._index(known, text_keys(unpack(known.packed)))
+        self._index(known, keys_kept(known.text))
 
     def _hide(self, known: Known) -> None:
         """Take a report that became confidential out of its matter for good: no later one is linked to it or to its reporter."""
         self._unlist(known)
         self._leave(known)
         known.matter_id = known.report_id
-        known.reporter_key, known.device, known.packed = None, "", None
+        known.reporter_key, known.device, known.text, known.sketch = None, "", None, b""
 
     def _unlist(self, known: Known) -> None:
         if known.row >= 0:
@@ -471,5 +470,5 @@ class PartitionState:
         self.rows, self._dead_rows = [], 0
         self.index.postings = Postings()
         for known in alive:
-            if known.packed is not None:
-                self._index(known, text_keys(unpack(known.packed)))
+            if known.text is not None:
+                self._index(known, keys_kept(known.text))
