@@ -27,7 +27,7 @@ _PRIOR_TROUBLE: Final = 6.0
 #: Rarest words under which a report is found.
 _WORD_KEYS: Final = 3
 #: Rows of one key that are looked at.
-_POSTINGS: Final = 20
+_POSTINGS: Final = 12
 #: Names worth less are no keys.
 _LEAST_WORTH: Final = 0.2
 #: A name under which so many more matters stand is worth half.

@@ -30,7 +30,7 @@ _NAMED_WINDOW_MS: Final = 400 * _DAY_MS
 _CALLS_AGAIN_MS: Final = _DAY_MS
 
 #: Matters that are compared with a report: those with most in common.
-_CANDIDATES: Final = 8
+_CANDIDATES: Final = 7
 
 #: Evidence of place from which it counts, and the bars at that much, and at full evidence.
 _PLACE: Final = 0.3
@@ -268,7 +268,9 @@ def _troubles(facts: Facts, matter: Matter, told_alike: float | None, *, coded: 
     if not facts.matter_kind or not matter.kinds:
         return found
     if facts.matter_kind in matter.kinds:
-        return max(found, _SAME_CODE if coded else _SAME_KIND)
+        # Keywords say no more than the text they were found in; beside a point or a community the text is short.
+        placed = facts.community_code or matter.communities
+        return max(found, _SAME_CODE if coded else _SAME_KIND if placed else 0.0)
     return min(found, _OTHER_CODE) if coded else found
 
 

@@ -253,7 +253,8 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
         kind = word.kind
         following = words[at + 1] if at + 1 < last else None
         if kind == _NUMBER and following and following.text in _UNITS:
-            yield from _unended(run, in_title=in_title)
+            if run:
+                yield from _unended(run, in_title=in_title)
             run = []
             at += 2
             continue
@@ -273,10 +274,12 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
         if kind != _BREAK and len(run) < 8:
             run.append(word)
         else:
-            yield from _unended(run, in_title=in_title)
+            if run:
+                yield from _unended(run, in_title=in_title)
             run = []
         at += 1
-    yield from _unended(run, in_title=in_title)
+    if run:
+        yield from _unended(run, in_title=in_title)
 
 
 def _ended(run: list[_Word], endings: Sequence[_Word]) -> Iterator[_Told]:
@@ -306,6 +309,8 @@ def _ended(run: list[_Word], endings: Sequence[_Word]) -> Iterator[_Told]:
 
 def _unended(run: list[_Word], *, in_title: bool) -> Iterator[_Told]:
     """Names in a run that no word like 路 or 小区 ends: pieces between verbs, from three characters on."""
+    if sum([len(word.text) for word in run]) < 3:
+        return
     piece: list[_Word] = []
     for word in (*run, None):
         if word is not None and word.kind != _VERBAL:
