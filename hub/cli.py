@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
@@ -265,6 +266,26 @@ def bench(
             Console().print(shown)
 
 
+@app.command(rich_help_panel=_TOOLS)
+def train(
+    file: Annotated[Path, typer.Argument(help="CSV: text,kind (or title,content,kind; segmented_text).")],
+    out: Annotated[Path, typer.Option(help="The model file, .npz; a profile names it in [classifier].")],
+    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Wanted of what no person sees.")] = 0.97,
+    made_on: Annotated[str | None, typer.Option(help="A day to keep in the file, YYYY-MM-DD.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Trains the category model of a profile; needs `pip install '.[train]'`. The same rows give the same file."""
+    from hub.labelled import read_labelled
+    from hub.train import train as trained
+
+    day = str(_day(made_on, date.min)) if made_on else ""
+    rows = read_labelled(file)
+    with Console(stderr=True).status("Training ..."):
+        model = trained(rows, accuracy, day)
+    model.save(out)
+    _show({"file": str(out), "bytes": out.stat().st_size, **asdict(model.told)}, as_json)
+
+
 @feed_app.command("check")
 def feed_check(
     file: Annotated[Path, typer.Argument(help="Messages: .json, .ndjson, .csv, .xlsx, .xls, .ods, .xml or .form.")],
@@ -336,14 +357,26 @@ def eval_match(
 
 @eval_app.command("route")
 def eval_route(
-    train: Annotated[Path, typer.Option(help="CSV: text,class (or segmented_text,class)")],
-    test: Annotated[Path, typer.Option(help="CSV: text,class (or segmented_text,class)")],
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV: text,kind (or title,content,kind; segmented_text). A third is held out.")
+    ] = None,
+    splits: Annotated[
+        int, typer.Option(min=1, max=100, help="Hold out so many different thirds, one after another.")
+    ] = 1,
+    train: Annotated[Path | None, typer.Option(help="Instead of FILE: CSV to train on.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Instead of FILE: CSV to test on.")] = None,
+    accuracy: Annotated[float, typer.Option(min=0.5, max=0.999, help="Wanted of what no person sees.")] = 0.97,
     as_json: Json = False,
 ) -> None:
-    """Accuracy and macro-F1 of category prediction."""
-    from hub.evaluate import evaluate_categories
+    """Macro-F1 of the category model, the share it decides alone, how often it is right then, and its latency."""
+    from hub.evaluate_route import evaluate_files, evaluate_splits
 
-    _show(evaluate_categories(train, test), as_json)
+    if file is not None and train is None and test is None:
+        _show(evaluate_splits(file, splits, accuracy), as_json)
+    elif file is None and train is not None and test is not None:
+        _show(evaluate_files(train, test, accuracy), as_json)
+    else:
+        raise CommandError("name either one FILE, or --train FILE and --test FILE")
 
 
 def _show(result: dict[str, Any], as_json: bool) -> None:
@@ -356,7 +389,7 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
             table.add_row(name, _cell(value))
     Console().print(table)
     if curve := result.get("curve"):
-        shown = Table(*curve[0], title="by link threshold")
+        shown = Table(*curve[0], title="by threshold")
         for row in curve:
             shown.add_row(*map(_cell, row.values()))
         Console().print(shown)
@@ -364,9 +397,9 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
 
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {count}" for name, count in value.items())
-    if isinstance(value, list):
-        return "\n".join(value)
+        return ", ".join(f"{name} {_cell(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return "\n".join(map(_cell, value))
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 

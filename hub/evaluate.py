@@ -2,7 +2,6 @@
 
 import csv
 import secrets
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,11 +19,11 @@ from connectors.canonical import normalise
 from connectors.errors import Refusal
 from connectors.places import Places
 from connectors.privacy import Privacy, SealKey
+from hub.tables import TableError, read_table
 from profiles import Channel, Profile
 from schemas.codec import Codec
 from schemas.registry import FileRegistry
 from schemas.topics import INTAKE_PARTITIONS, PROGRESS, intake_topic
-from streams.categories import score, train
 from streams.chunks import ChunkDecider
 from streams.state import PartitionState
 
@@ -53,34 +52,8 @@ THRESHOLDS: Final = tuple(step / 100 for step in range(30, 81, 5))
 _NAMED: Final = 10
 
 
-class EvaluationError(ValueError):
-    """A file is not what the command needs; the message says which line, and what it must hold."""
-
-
-def _rows(path: Path, columns: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows with the number of the line that each ends in."""
-    csv.field_size_limit(sys.maxsize)
-    found: list[tuple[int, dict[str, str]]] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or ()
-            for row in reader:
-                if None in row or None in row.values():
-                    raise EvaluationError(
-                        f"{path}, line {reader.line_num}: has another number of fields than the {len(names)} of the header"
-                    )
-                found.append((reader.line_num, row))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise EvaluationError(f"{path}: can't be read as CSV in UTF-8 ({type(error).__name__})") from None
-    missing = [name for name in columns if not found or name not in names]
-    if missing:
-        raise EvaluationError(f"{path}: needs rows with the column(s) {', '.join(missing)}")
-    return found
-
-
 def _table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
-    return [row for _, row in _rows(path, columns)]
+    return [row for _, row in read_table(path, columns)]
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------
@@ -120,7 +93,7 @@ class Told:
 
 
 def read_reports(profile: Profile, path: Path) -> Told:
-    """Reports of a CSV as the canonical feed makes them; raises EvaluationError.
+    """Reports of a CSV as the canonical feed makes them; raises TableError.
 
     Columns: report_id, reporter, title, reported_at, text; if given, those of the canonical feed (code, lon, lat,
     admin_code ...), channel (of channels.toml, whose feed and code table the row has), closed_at (when its case was closed).
@@ -131,17 +104,17 @@ def read_reports(profile: Profile, path: Path) -> Told:
     channels = {_CHANNEL.id: _CHANNEL}
     arrivals: list[_Arrival] = []
     refused: list[str] = []
-    rows = _rows(path, _COLUMNS)
+    rows = read_table(path, _COLUMNS)
     for number, (line, row) in enumerate(rows):
         name = row.get("channel") or _CHANNEL.id
         if name not in channels:
             if name not in profile.channels:
-                raise EvaluationError(f"{path}, line {line}: channel is none of channels.toml")
+                raise TableError(f"{path}, line {line}: channel is none of channels.toml")
             channels[name] = replace(
                 profile.channels[name], protocol="canonical", mapping={}, constants={}, codes={}, source=None
             )
         if not row["report_id"]:
-            raise EvaluationError(f"{path}, line {line}: report_id is empty")
+            raise TableError(f"{path}, line {line}: report_id is empty")
         context = Context(profile, channels[name], privacy, places, zone, _RECEIVED_AT)
         try:
             arrivals += _arrivals(row, number, context, codec)
@@ -256,12 +229,12 @@ def _labels(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Cluster, and class of what it must be told apart by (column `negative`, if given), by report."""
     labels: dict[str, str] = {}
     negatives: dict[str, str] = {}
-    for line, row in _rows(path, ("report_id", "cluster")):
+    for line, row in read_table(path, ("report_id", "cluster")):
         name, cluster = row["report_id"], row["cluster"]
         if not name or not cluster:
-            raise EvaluationError(f"{path}, line {line}: report_id or cluster is empty")
+            raise TableError(f"{path}, line {line}: report_id or cluster is empty")
         if labels.setdefault(name, cluster) != cluster:
-            raise EvaluationError(f"{path}, line {line}: the report stands in another cluster already")
+            raise TableError(f"{path}, line {line}: the report stands in another cluster already")
         if row.get("negative"):
             negatives[name] = row["negative"]
     return labels, negatives
@@ -269,9 +242,9 @@ def _labels(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 def _told_pairs(path: Path) -> list[tuple[str, str]]:
     found = []
-    for line, row in _rows(path, ("a", "b")):
+    for line, row in read_table(path, ("a", "b")):
         if not row["a"] or not row["b"] or row["a"] == row["b"]:
-            raise EvaluationError(f"{path}, line {line}: a and b must be two reports")
+            raise TableError(f"{path}, line {line}: a and b must be two reports")
         found.append((row["a"], row["b"]))
     return found
 
@@ -286,7 +259,7 @@ def evaluate_matching(
     wrong: Path | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Figures of merging; raises EvaluationError.
+    """Figures of merging; raises TableError.
 
     curve: the same for each of THRESHOLDS, each a whole run. wrong: a CSV that is written with each pair got wrong.
     """
@@ -349,31 +322,4 @@ def _write_wrong(path: Path, wrongly: Iterable[tuple[str, str, str]]) -> None:
             writer.writerow(("wrong", "a", "b"))
             writer.writerows(wrongly)
     except OSError as error:
-        raise EvaluationError(f"{path}: can't be written ({type(error).__name__})") from None
-
-
-def _labelled_texts(path: Path) -> tuple[list[str], list[str], bool]:
-    rows = _table(path, ("class",))
-    segmented = "segmented_text" in rows[0]
-    column = "segmented_text" if segmented else "text"
-    if column not in rows[0]:
-        raise EvaluationError(f"{path}: needs a column text or segmented_text beside class")
-    return [row[column] or "" for row in rows], [row["class"] for row in rows], segmented
-
-
-def evaluate_categories(train_file: Path, test_file: Path) -> dict[str, Any]:
-    """Accuracy and macro-F1 of category prediction; raises EvaluationError."""
-    texts, classes, segmented = _labelled_texts(train_file)
-    unseen, expected, test_segmented = _labelled_texts(test_file)
-    if segmented != test_segmented:
-        raise EvaluationError("one file has segmented_text and the other text: give both in the same form")
-    if len(set(classes)) < 2:
-        raise EvaluationError(f"{train_file}: needs texts of two classes at least")
-    accuracy, macro_f1 = score(train(texts, classes, segmented), unseen, expected)
-    return {
-        "train": len(texts),
-        "test": len(unseen),
-        "classes": len(set(classes)),
-        "accuracy": accuracy,
-        "macro_f1": macro_f1,
-    }
+        raise TableError(f"{path}: can't be written ({type(error).__name__})") from None

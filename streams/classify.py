@@ -7,6 +7,7 @@ scores into a confidence; hub/train.py makes it. docs/decisions/0023-classifier.
 import json
 import math
 import re
+import unicodedata
 import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import opencc
 import rjieba
 from numpy.typing import NDArray
 
 from profiles import Profile, ProfileError
 from schemas.records import Report
-from streams.reading import folded
 from streams.routing import RoutedKind
 
 Floats = NDArray[np.float64]
@@ -33,10 +34,11 @@ HEAD_WORDS: Final = 8
 #: Weight of each block of features: runs of characters, words, runs of the opening.
 WEIGHTS: Final = (1.0, 1.0, 0.8)
 _WORD: Final = re.compile(r"[\u4e00-\u9fffa-z0-9]+")
+_SIMPLE: Final = opencc.OpenCC("t2s")
 #: Bits of a character; a run of three fits into one number.
 _BITS: Final = np.uint64(21)
-#: The same answer on every machine, whatever the order in which its numpy adds.
-_DIGITS: Final = 4
+#: Of a confidence: the same on every machine, whatever the order in which its numpy adds.
+DIGITS: Final = 4
 
 
 class ModelError(ValueError):
@@ -73,13 +75,18 @@ class Told:
 
 def words_of(title: str, content: str) -> list[str]:
     """Words of a raw text: folded, cut by the segmenter's own dictionary, punctuation left out."""
-    text = f"{title}\n{content}"[:READ].encode("utf-8", "replace").decode("utf-8")
-    return [word for run in _WORD.findall(folded(text)) for word in rjieba.cut(run)]
+    return [word for run in _WORD.findall(_folded(f"{title}\n{content}"[:READ])) for word in rjieba.cut(run)]
 
 
 def words_cut(text: str) -> list[str]:
     """Words of a text that was segmented before, with blanks between them."""
-    return folded(text[: 2 * READ]).split()
+    return _folded(text[: 2 * READ]).split()
+
+
+def _folded(text: str) -> str:
+    """Full-width as ASCII, lower case, traditional characters as simplified ones; half characters as a question mark."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return str(_SIMPLE.convert(unicodedata.normalize("NFKC", whole).lower()))
 
 
 def runs_of(words: Sequence[str]) -> tuple[Runs, Runs]:
@@ -133,24 +140,44 @@ def _found(known: Runs, runs: Runs, first: int) -> tuple[NDArray[np.int64], NDAr
     return at[hit] + first, count[hit]
 
 
-def softmax(scores: Floats) -> Floats:
-    """Probabilities along the last axis."""
-    shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What training learns. table: per feature its weight for each class, then for each class the square of its ratio.
+
+    intercept: of each class. hub/train.py makes them.
+    """
+
+    vocabulary: Vocabulary
+    table: NDArray[np.float16]
+    intercept: Floats
+
+    def scores(self, words: Sequence[str]) -> Floats | None:
+        """How far a text in words lies on the side of each class; None where it holds nothing known."""
+        rows, values = self.vocabulary.vector(words)
+        if not len(rows):
+            return None
+        taken = self.table[rows].astype(np.float32)
+        near = values.astype(np.float32)
+        k = len(self.intercept)
+        norm = np.sqrt((near * near) @ taken[:, k:])
+        scores: Floats = (near @ taken[:, :k]) / np.maximum(norm, 1e-12) + self.intercept
+        return scores
+
+
+def probabilities(scores: Floats, scale: Floats) -> Floats:
+    """Scores as probabilities along the last axis. scale: classes by classes, and below it one row of intercepts."""
+    told = scores @ scale[:-1] + scale[-1]
+    shifted = np.exp(told - told.max(axis=-1, keepdims=True))
     shares: Floats = shifted / shifted.sum(axis=-1, keepdims=True)
     return shares
 
 
 class Classifier:
-    """A trained model. Reading it from several threads at once is safe."""
+    """A model with its calibration. Reading it from several threads at once is safe."""
 
-    def __init__(
-        self, told: Told, vocabulary: Vocabulary, table: NDArray[np.float16], intercept: Floats, scale: Floats
-    ) -> None:
-        """`table`: per feature its weight for each class, then the square of its ratio for each; see hub/train.py.
-
-        `scale`: calibration, classes by classes, and below it one row of intercepts.
-        """
-        self.told, self.vocabulary, self.table, self.intercept, self.scale = told, vocabulary, table, intercept, scale
+    def __init__(self, told: Told, model: Model, scale: Floats) -> None:
+        """`scale`: the calibration, as `probabilities` takes it."""
+        self.told, self.model, self.scale = told, model, scale
 
     @property
     def threshold(self) -> float:
@@ -163,17 +190,12 @@ class Classifier:
 
     def predict_words(self, words: Sequence[str]) -> Classified:
         """The most probable class of a text in words."""
-        rows, values = self.vocabulary.vector(words)
-        if not len(rows):
+        scores = self.model.scores(words)
+        if scores is None:
             return Classified("", 0.0)
-        k = len(self.told.classes)
-        taken = self.table[rows].astype(np.float32)
-        near = values.astype(np.float32)
-        norm = np.sqrt((near * near) @ taken[:, k:])
-        scores = (near @ taken[:, :k]) / np.maximum(norm, 1e-12) + self.intercept
-        shares = softmax(scores @ self.scale[:k] + self.scale[k])
+        shares = probabilities(scores, self.scale)
         best = int(shares.argmax())
-        return Classified(self.told.classes[best], round(float(shares[best]), _DIGITS))
+        return Classified(self.told.classes[best], round(float(shares[best]), DIGITS))
 
     def save(self, path: Path) -> None:
         """One .npz without pickles; the same model gives the same bytes."""
@@ -181,12 +203,12 @@ class Classifier:
             np.savez_compressed(
                 file,
                 told=_bytes(json.dumps(asdict(self.told), ensure_ascii=False)),
-                runs=self.vocabulary.runs,
-                words=_bytes("\n".join(self.vocabulary.words)),
-                opening=self.vocabulary.opening,
-                idf=self.vocabulary.idf,
-                table=self.table,
-                intercept=self.intercept,
+                runs=self.model.vocabulary.runs,
+                words=_bytes("\n".join(self.model.vocabulary.words)),
+                opening=self.model.vocabulary.opening,
+                idf=self.model.vocabulary.idf,
+                table=self.model.table,
+                intercept=self.model.intercept,
                 scale=self.scale,
             )
 
@@ -213,7 +235,7 @@ class Classifier:
             raise
         except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
             raise ModelError(f"{path.name} is no model file, or is damaged ({type(error).__name__}); {again}") from None
-        return cls(told, vocabulary, parts["table"], parts["intercept"], parts["scale"])
+        return cls(told, Model(vocabulary, parts["table"], parts["intercept"]), parts["scale"])
 
 
 def _bytes(text: str) -> NDArray[np.uint8]:

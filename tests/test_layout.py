@@ -19,7 +19,7 @@ ALLOWED = {
 #: Modules of streams that decide; I/O and Faust stand around them.
 PURE = (
     *("reading", "likeness", "postings", "matching", "routing", "calendar", "emergency", "cases", "surge"),
-    *("decide", "changes", "state", "chunks", "assembly"),
+    *("decide", "changes", "state", "chunks", "assembly", "classify"),
 )
 
 

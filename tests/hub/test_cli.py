@@ -24,6 +24,7 @@ COMMANDS = [
             "kpi",
             "bench",
             "unseal",
+            "train",
         )
     ),
     ["schema"],
