@@ -26,6 +26,11 @@ DEFAULT_RADIUS_M: Final = 250.0
 _FAR_M: Final = 2000.0
 #: A matter is looked for so long where one side tells no spot and no community: as long as a report is remembered.
 _NAMED_WINDOW_MS: Final = 400 * _DAY_MS
+#: What comes so long after the last case of a matter was closed is a new one.
+_REBOUND_MS: Final = 60 * _DAY_MS
+#: What is told of one spot within this time is mostly one matter: how much the bar is lower at once.
+_AT_ONCE_MS: Final = 3 * _DAY_MS
+_AT_ONCE: Final = 0.08
 #: A person who calls again within this time from the same street mostly means the same (domain: 84 of 100 at the 110).
 _CALLS_AGAIN_MS: Final = _DAY_MS
 
@@ -112,7 +117,10 @@ def find_link(
     if told is None:
         return None
     best: tuple[_Fit, Matter] | None = None
-    for matter in _candidates(state, facts, told):
+    for matter_id, matter in _candidates(state, facts, told):
+        closed_at = state.closed_at(matter_id)
+        if closed_at is not None and facts.reported_at - closed_at > _REBOUND_MS:
+            continue
         fit = _fit(facts, told, matter, limits)
         if fit is not None and (best is None or fit.score > best[0].score):
             best = fit, matter
@@ -122,7 +130,7 @@ def find_link(
     return Link(_partner(state, facts, matter), fit.score, fit.reasons)
 
 
-def _candidates(state: PartitionState, facts: Facts, told: Told) -> list[Matter]:
+def _candidates(state: PartitionState, facts: Facts, told: Told) -> list[tuple[str, Matter]]:
     """The matters with most in common; of equal ones the newest first."""
     hits: dict[str, float] = {}
     newest: dict[str, int] = {}
@@ -136,8 +144,8 @@ def _candidates(state: PartitionState, facts: Facts, told: Told) -> list[Matter]
                 newest[matter_id] = row
     chosen = sorted(hits, key=lambda matter_id: (-hits[matter_id], -newest[matter_id]))[:_CANDIDATES]
     barred = state.barred
-    found = [state.matter(one) for one in chosen if not barred or (facts.report_id, one) not in barred]
-    return [matter for matter in found if matter is not None]
+    found = [(one, state.matter(one)) for one in chosen if not barred or (facts.report_id, one) not in barred]
+    return [(one, matter) for one, matter in found if matter is not None]
 
 
 def _partner(state: PartitionState, facts: Facts, matter: Matter) -> Known:
@@ -178,7 +186,8 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     apart = min(names.own, names.theirs)
     evidence = place * (1.0 - _CLASH * apart)
     words, told_alike = alike(told, text)
-    coded = facts.coded and matter.coded and bool(facts.matter_kind and matter.kinds)
+    # Two feeds cut the world of codes in two ways; one feed means two codes as two kinds.
+    coded = bool(facts.coded and facts.matter_kind and facts.coded in matter.coded)
     troubles = _troubles(facts, matter, told_alike, coded=coded)
     person = facts.reporter_key is not None and facts.reporter_key in matter.reporters
     copy = _copied(facts, told, matter, person=person, words=words, evidence=evidence)
@@ -186,6 +195,8 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
         two_codes = coded and facts.matter_kind not in matter.kinds
         likeness = max(words, (min(1.0, (1.0 if two_codes else _WORD_GAIN) * words) + troubles) / 2)
         bar = _BAR_WEAK - (_BAR_WEAK - _BAR_STRONG) * (evidence - _PLACE) / (1.0 - _PLACE)
+        if evidence >= _SURE_NAME:
+            bar -= _AT_ONCE * max(0.0, 1.0 - away / _AT_ONCE_MS)
     else:
         likeness = words
         lone = max(names.own, names.theirs)

@@ -24,6 +24,8 @@ import rjieba
 #: Characters that are read of title and content: what it is about stands at the beginning.
 TITLE_READ: Final = 80
 CONTENT_READ: Final = 300
+#: Characters of the content that stand for a title where there is none.
+_OPENING: Final = 40
 #: Words of the content in which names are looked for.
 _NAME_WORDS: Final = 100
 #: Names that are kept of a report.
@@ -42,7 +44,7 @@ _RARITY: Final = 12.0
 _SURE_RARITY: Final = 15.0
 _LONG_NAME: Final = 0.08
 #: Rarity of a single character from which it is more likely part of a name than a word.
-_COINED: Final = 7.0
+_COINED: Final = 8.5
 #: A run of ordinary words is worth so much of one with a word that is in no dictionary.
 _ORDINARY: Final = 0.4
 #: Names of the content count so much, where the title names a place, and where it does not.
@@ -179,10 +181,11 @@ def folded(text: str) -> str:
     return text
 
 
-def read(title: str, content: str) -> Reading:
-    """What title and content say."""
-    # One text for both: what is called costs more than what is read.
-    told = _ADMIN.sub("，", folded(f"{title[:TITLE_READ]}{_BETWEEN}{content[:CONTENT_READ]}"))
+def read(title: str, content: str, address: str = "") -> Reading:
+    """What title, content and address say; where there is no title, the beginning of the content takes its place."""
+    # One text for all: what is called costs more than what is read.
+    title = title.strip() or content[:_OPENING]
+    told = _ADMIN.sub("，", folded(f"{title[:TITLE_READ]}，{address[:TITLE_READ]}{_BETWEEN}{content[:CONTENT_READ]}"))
     head, _, body = told.partition(_BETWEEN)
     in_head = [_word(token) for token in _CUTTER.cut(head, False)]
     in_body = [_word(token) for token in _CUTTER.cut(body, False)]
@@ -258,15 +261,16 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             run = []
             at += 2
             continue
-        if kind == _ENDING and run:
+        if kind == _ENDING and run and not _goes_on(words, at):
             until = at
             while until + 1 < last and words[until + 1].kind == _ENDING and words[until + 1].text not in _ROADS:
                 until += 1  # a chain of endings (花园 小区) ends one name
-            yield from _ended(run, words[at : until + 1])
+            number = _house_number(words, until)
+            yield from _ended(run, words[at : until + 1], number)
             run = []
-            at = until + 1
+            at = until + (3 if number else 1)
             continue
-        if kind == _ENDING and (not _ENDINGS[word.text][1] or word.text in _HIDDEN):
+        if kind == _ENDING and not run and (not _ENDINGS[word.text][1] or word.text in _HIDDEN or word.text in _ROADS):
             at += 1
             continue
         if kind == _NUMBER and following and following.troubles and len(word.text) > 1 and word.text.isdigit():
@@ -282,8 +286,23 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
         yield from _unended(run, in_title=in_title)
 
 
-def _ended(run: list[_Word], endings: Sequence[_Word]) -> Iterator[_Told]:
-    """The name that such words end, if there is one."""
+def _goes_on(words: Sequence[_Word], at: int) -> bool:
+    """Whether a name goes on behind an ending of one character that is no road's: 湾 in 金沙湾锦公寓, 湖 in 梅溪湖金茂府."""
+    if len(words[at].text) > 1 or words[at].text in _ROADS or at + 2 >= len(words):
+        return False
+    return words[at + 1].kind == _NAME and words[at + 2].kind == _ENDING
+
+
+def _house_number(words: Sequence[_Word], road: int) -> str:
+    """The number of the house after a road (159号), empty where there is none."""
+    if words[road].text not in _ROADS or road + 2 >= len(words) or words[road + 2].text != "号":
+        return ""
+    number = words[road + 1].text
+    return f"{number}号" if number.isdecimal() and len(number) <= 4 else ""
+
+
+def _ended(run: list[_Word], endings: Sequence[_Word], number: str) -> Iterator[_Told]:
+    """The name that such words end, if there is one, with the number of the house."""
     first = endings[0].text
     worth = max(_ENDINGS[ending.text][0] for ending in endings)
     end = "".join(_HIDDEN.get(ending.text, ending.text) for ending in endings if _ENDINGS[ending.text][1])
@@ -304,6 +323,9 @@ def _ended(run: list[_Word], endings: Sequence[_Word]) -> Iterator[_Told]:
     if len(first) > 1 and len(body) < 2 and len(_KINDS_OF_PLACES.sub("", name)) < 2:
         return
     known = _rarity(body, len(name))
+    if number:
+        yield name + number, known, True
+        return
     yield name, worth * (max(known, 0.55) if first in _INSTITUTIONS else known), first not in _LINES
 
 
@@ -324,7 +346,9 @@ def _unended(run: list[_Word], *, in_title: bool) -> Iterator[_Told]:
         if 3 <= len(name) <= 12:
             spelt = sum(len(part.text) == 1 for part in piece)
             worth = 0.9 if spelt >= 2 else 0.75 if len(piece) > 1 and in_title else 0.5
-            if not any(part.rarity >= (_COINED if len(part.text) == 1 else _RARITY) for part in piece):
+            if not any(
+                part.rarity >= (_COINED if len(part.text) == 1 else _RARITY) for part in piece if part.kind != _NUMBER
+            ):
                 worth *= _ORDINARY
             yield name, worth * _rarity(piece, len(name)), False
         piece = []
@@ -376,4 +400,11 @@ def same_name(one: str, other: str) -> bool:
 def _end_within(one: str, other: str, size: int) -> bool:
     """Whether the last `size` characters of a name stand in another, and are more than words like 公园."""
     end = one[-size:]
-    return end in other and len(_KINDS_OF_PLACES.sub("", end)) >= 2
+    return end in other and _telling(_KINDS_OF_PLACES.sub("", end))
+
+
+@lru_cache(65_536)
+def _telling(text: str) -> bool:
+    """Whether a text holds a word rare enough for a name: not the 装饰工程 of a company, the 家常 of an inn."""
+    words = [_word(token) for token in _CUTTER.cut(text, False)]
+    return len(text) >= 2 and any(word.rarity >= (_COINED if len(word.text) == 1 else _RARITY) for word in words)

@@ -40,7 +40,8 @@ _MOST_EARLY: Final = 10_000
 class Facts(NamedTuple):
     """What matching needs of a report. `reading` is None for one that never joins others, and for an alarm.
 
-    device: key of an alarm's episodes, empty for anything else. coded: the kind is the source's own, no guess by keywords.
+    device: key of an alarm's episodes, empty for anything else. coded: the feed, where the kind
+    is its own code, no guess by keywords; else empty.
     """
 
     report_id: str
@@ -48,7 +49,7 @@ class Facts(NamedTuple):
     reporter_key: str | None
     feed: str
     matter_kind: str
-    coded: bool
+    coded: str
     street_code: str | None
     community_code: str | None
     lon: float | None
@@ -64,14 +65,14 @@ def facts_of(report: Report) -> Facts:
     device = ""
     if alarm and report["device_id"] and not alone:
         device = f"{report['device_id']} {report['matter_kind'] or report['kind_code'] or ''}"
-    reading = None if alarm or alone else read(report["title"], report["content"])
+    reading = None if alarm or alone else read(report["title"], report["content"], report["address"] or "")
     return Facts(
         report_id=report["report_id"],
         reported_at=report["reported_at"],
         reporter_key=report["reporter_key"],
         feed=report["feed"],
         matter_kind=report["matter_kind"],
-        coded=report["kind_code"] is not None,
+        coded=report["feed"] if report["kind_code"] is not None else "",
         street_code=report["street_code"],
         community_code=report["community_code"],
         lon=report["lon"],
@@ -161,7 +162,7 @@ class Known:
     reported_at: int
     reporter_key: str | None
     matter_kind: str
-    coded: bool
+    coded: str
     street_code: str | None
     community_code: str | None
     lon: float | None
@@ -188,7 +189,7 @@ class Matter:
     reporters: set[str]
     text: Text | None
     kinds: tuple[str, ...]
-    coded: bool
+    coded: tuple[str, ...]
     streets: tuple[str, ...]
     communities: tuple[str, ...]
     points: int
@@ -207,7 +208,7 @@ class Matter:
             {known.reporter_key} if known.reporter_key else set(),
             known.text,
             (known.matter_kind,) if known.matter_kind else (),
-            known.coded,
+            (known.coded,),
             (known.street_code,) if known.street_code else (),
             (known.community_code,) if known.community_code else (),
             int(point),
@@ -229,7 +230,8 @@ class Matter:
             self.text = mean_of(self.text, known.text) if self.text is not None else known.text
         if known.matter_kind and known.matter_kind not in self.kinds:
             self.kinds = *self.kinds, known.matter_kind
-        self.coded = self.coded or known.coded
+        if known.coded not in self.coded:
+            self.coded = *self.coded, known.coded
         if known.street_code and known.street_code not in self.streets:
             self.streets = *self.streets, known.street_code
         if known.community_code and known.community_code not in self.communities:
@@ -323,8 +325,13 @@ class PartitionState:
     def closed_at(self, matter_id: str) -> int | None:
         """When the last case of a matter was closed; None while one is open, and where none was ever closed."""
         matter = self.matter(matter_id)
-        times = [self.reports[report_id].closed_at for report_id in matter.report_ids] if matter else []
-        return None if None in times else max((time for time in times if time is not None), default=None)
+        last = None
+        for report_id in matter.report_ids if matter else ():
+            closed_at = self.reports[report_id].closed_at
+            if closed_at is None:
+                return None
+            last = max(last or closed_at, closed_at)
+        return last
 
     def episode(self, device: str, moment: int, within_ms: int) -> Known | None:
         """The alarm of a device nearest in time, at most `within_ms` away; of two the earlier."""
