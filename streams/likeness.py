@@ -51,7 +51,7 @@ class Text(NamedTuple):
     """The text of a report, or the mean of those of a matter, as it is kept: some 250 bytes.
 
     vector: number of words, their hashes and weights, places and weights of troubles. names: joined by "|". worths: of each
-    name its worth, how many reports tell it as where it happens, and how many tell it. Weights in 255ths.
+    name its worth, how many reports tell it as where it happens, how many tell it, and its sort. Weights in 255ths.
     """
 
     reports: int
@@ -88,7 +88,7 @@ def _parts(vector: bytes) -> tuple[dict[int, float], dict[int, float]]:
 
 def text_of(told: Told) -> Text:
     """What is kept of a report's text."""
-    worths = bytes([part for name in told.names for part in (round(name.worth * _SCALE), name.main, 1)])
+    worths = bytes([part for name in told.names for part in (round(name.worth * _SCALE), name.main, 1, name.sort)])
     return Text(1, _vector(told.words, told.troubles), "|".join([name.text for name in told.names]), worths)
 
 
@@ -120,14 +120,14 @@ def mean_of(text: Text, one: Text) -> Text:
     words = _mean(old[0], count, new[0], _MATTER_WORDS)
     troubles = _mean(old[1], count, new[1], _MATTER_TROUBLES)
     names = text.names.split("|") if text.names else []
-    worths = [list(text.worths[3 * at : 3 * at + 3]) for at in range(len(names))]
+    worths = [list(text.worths[4 * at : 4 * at + 4]) for at in range(len(names))]
     for at, name in enumerate(one.names.split("|") if one.names else ()):
         same = next((worths[i] for i, known in enumerate(names) if same_name(known, name)), None)
         if same is None:
             names.append(name)
-            worths.append(list(one.worths[3 * at : 3 * at + 3]))
+            worths.append(list(one.worths[4 * at : 4 * at + 4]))
         else:
-            same[1] = min(_SCALE, same[1] + one.worths[3 * at + 1])
+            same[1] = min(_SCALE, same[1] + one.worths[4 * at + 1])
             same[2] = min(_SCALE, same[2] + 1)
     order = sorted(range(len(names)), key=lambda i: (-2 * worths[i][1] - worths[i][2], -worths[i][0], names[i]))
     order = order[:_MATTER_NAMES]
@@ -222,7 +222,7 @@ def keys_told(told: Told) -> list[tuple[int, float]]:
 def keys_kept(text: Text) -> list[tuple[int, float]]:
     """Those of a report that is kept."""
     names = text.names.split("|") if text.names else []
-    return text_keys([(name, text.worths[3 * at] / _SCALE) for at, name in enumerate(names)], _parts(text.vector)[0])
+    return text_keys([(name, text.worths[4 * at] / _SCALE) for at, name in enumerate(names)], _parts(text.vector)[0])
 
 
 def _name_keys(name: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from profiles import Matching
 from profiles import Matter as MatterLimits
 from streams.likeness import Text, Told, alike, keys_told
-from streams.reading import resemblance, same_name
+from streams.reading import LINE, ROAD, RUN, UNIT, resemblance, same_name
 from streams.state import Facts, Known, Matter, PartitionState, partner_keys
 
 _MINUTE_MS: Final = 60 * 1000
@@ -31,6 +31,9 @@ _REBOUND_MS: Final = 60 * _DAY_MS
 #: What is told of one spot within this time is mostly one matter: how much the bar is lower at once.
 _AT_ONCE_MS: Final = 3 * _DAY_MS
 _AT_ONCE: Final = 0.08
+#: What comes long after the last report of a matter is less likely of it: how much the bar is higher then.
+_LONG_AGO_MS: Final = 120 * _DAY_MS
+_LONG_AGO: Final = 0.1
 #: A person who calls again within this time from the same street mostly means the same (domain: 84 of 100 at the 110).
 _CALLS_AGAIN_MS: Final = _DAY_MS
 
@@ -203,6 +206,7 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
         rise = min(1.0, 1.5 * apart + _PLACE * lone) * (1.0 - evidence / _PLACE)
         least = _BAR_ELSEWHERE if facts.community_code or matter.communities else _BAR_NONE
         bar = least + (_BAR_APART - least) * rise
+    bar += _LONG_AGO * min(1.0, away / _LONG_AGO_MS)
     if person:
         again = away <= _CALLS_AGAIN_MS and facts.street_code in matter.streets
         bar = max(min(bar, _BAR_STRONG), (min(bar, _BAR_WEAK) if again else bar) * _SAME_PERSON)
@@ -228,35 +232,45 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
 
 def _names(told: Told, text: Text) -> _Names:
     """What the names of both sides say of the place."""
-    missed, best, shared = 1.0, 0.0, ""
+    missed, best, shared, shared_sort = 1.0, 0.0, "", ROAD
     hit: set[str] = set()
-    theirs_main = theirs_any = 0.0
+    theirs_main = theirs_any = their_road = 0.0
+    same_road = False
     worths = text.worths
-    at = -3
+    at = -4
     for other in text.names.split("|") if text.names else ():
-        at += 3
+        at += 4
+        road = worths[at + 3] == ROAD
         found = False
         for name in told.names:
             if not same_name(name.text, other):
                 continue
             found = True
             hit.add(name.text)
+            same_road = same_road or road or name.sort == ROAD
             worth = min(name.worth, worths[at] / 255)
             if not name.main:
                 worth *= _IN_CONTENT
             if not worths[at + 1]:
-                worth *= _IN_CONTENT if name.main or name.ended else _IN_CONTENT * _UNENDED
+                worth *= _IN_CONTENT if name.main or name.sort not in (RUN, LINE) else _IN_CONTENT * _UNENDED
             if worth > best:
-                best, shared = worth, name.text
+                best, shared, shared_sort = worth, name.text, name.sort
             missed *= 1.0 - min(0.95, worth)
         if not found and worths[at + 1]:
             theirs_any = max(theirs_any, worths[at] / 255)
             if 2 * worths[at + 1] >= min(text.reports, 255):
                 theirs_main = max(theirs_main, worths[at] / 255)
-    own = 0.0
+                if road:
+                    their_road = 1.0
+    own = own_road = 0.0
     for name in told.names:
-        if name.main and name.ended and name.worth > own and name.text not in hit:
-            own = name.worth
+        if name.main and name.sort not in (RUN, LINE) and name.text not in hit:
+            own = max(own, name.worth)
+            if name.sort == ROAD:
+                own_road = 1.0
+    if own_road and their_road and not same_road and shared_sort in (UNIT, RUN):
+        # Two branches of one chain.
+        return _Names(1.0 - missed, shared, own_road, their_road)
     return _Names(1.0 - missed, shared, own, theirs_main if hit else theirs_any)
 
 

@@ -60,10 +60,10 @@ _ENDINGS: Final[dict[str, tuple[float, bool]]] = {
     word: (group["worth"], group["kept"]) for group in _LEXICON["endings"] for word in group["words"]
 }
 _ENDINGS.update({word: _ENDINGS[ending] for word, ending in _HIDDEN.items()})
-_ROAD_LIKE, _ROADS, _NUMBERED, _INSTITUTIONS, _LINES, _UNITS, _NAME_WORDS_OF_TROUBLE, _LOOSE, _BOILERPLATE = (
+_ROAD_LIKE, _ROADS, _UNIT_ENDINGS, _NUMBERED, _INSTITUTIONS, _LINES, _UNITS, _NAME_WORDS_OF_TROUBLE, _LOOSE, _BOILERPLATE = (
     frozenset(_LISTS[name])
     for name in (
-        "road_like", "roads", "numbered", "institutions", "lines", "units", "name_words", "loose", "boilerplate",
+        "road_like", "roads", "units_of_people", "numbered", "institutions", "lines", "units", "name_words", "loose", "boilerplate",
     )
 )  # fmt: skip
 #: Kinds of trouble, in the order of their place in a vector.
@@ -86,6 +86,7 @@ _NUMBER_WORD: Final = re.compile(r"[a-z0-9\-]+|[一二三四五六七八九十�
 _LINE_NUMBER: Final = re.compile("([一二三四五六七八九])(?=号线)")
 _QUOTED: Final = re.compile(r"[“\"《「‘]([\u4e00-\u9fffa-z0-9]{3,10})[”\"》」’]")
 _DIGITS: Final = frozenset("0123456789一二三四五六七八九十")
+_ROAD_ENDS: Final = ("路", "街", "巷", "道")
 _FIRM: Final = re.compile("(?<=..)(?:药业|药厂|化工厂?|公司|集团|实业|置业|地产|建设|厂)$")
 _KINDS_OF_PLACES: Final = re.compile(
     "|".join(
@@ -100,10 +101,12 @@ _FUNCTION_MARKS: Final = frozenset("r p c u d y e o q f zg ul uj uz ug ud uv k h
 _VERB_MARKS: Final = frozenset("v vn vd a ad an z i l vg".split())
 
 _BREAK, _NAME, _VERBAL, _ENDING, _NUMBER = range(5)
+#: Sorts of names: a run of words that nothing ends; ended by a word like 小区, 公司 or 店, 路, 铁路.
+RUN, PLACE, UNIT, ROAD, LINE = range(5)
 
 
 class Name(NamedTuple):
-    """A name in a text. worth: how well it tells one place, 0 to 1. ended: by a word like 路 or 小区.
+    """A name in a text. worth: how well it tells one place, 0 to 1. sort: RUN, PLACE, UNIT, ROAD or LINE.
 
     main: it says where it happens: a name of the title, or the first of the content where the title has none.
     """
@@ -111,7 +114,7 @@ class Name(NamedTuple):
     text: str
     worth: float
     main: bool
-    ended: bool
+    sort: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,12 @@ class Reading:
 
 
 class _Word:
-    """What is known of a word beforehand. telling: it has a meaning of its own, as a noun or a verb does."""
+    """What is known of a word beforehand. telling: it has a meaning of its own, as a noun or a verb does.
 
-    __slots__ = ("hash", "kind", "rarity", "sketched", "telling", "text", "troubles")
+    parts: an ending that never chains with another. road: one of a road.
+    """
+
+    __slots__ = ("hash", "kind", "parts", "rarity", "road", "sketched", "telling", "text", "troubles")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -143,6 +149,8 @@ class _Word:
         self.rarity = min(_RARITY, log(_CORPUS / rjieba.suggest_freq(text)) - OFF)
         self.troubles = _TROUBLES_OF.get(text) or _inner_troubles(text)
         self.telling = len(text) > 1 and han and not plea and mark not in _FUNCTION_MARKS and text not in _ENDINGS and text not in _UNITS
+        self.parts = text in _ROADS
+        self.road = text in _ENDINGS and text.endswith(_ROAD_ENDS)
         if text in _ENDINGS:
             self.kind = _ENDING
         elif _NUMBER_WORD.fullmatch(text):
@@ -205,37 +213,37 @@ def read(title: str, content: str, address: str = "") -> Reading:
 def _names(head: str, in_head: Sequence[_Word], in_body: Sequence[_Word]) -> list[Name]:
     """Names of the title, and of the content the best that the title lacks."""
     found: dict[str, Name] = {}
-    for text, worth, ended in _told_names(in_head, in_title=True):
+    for text, worth, sort in _told_names(in_head, in_title=True):
         old = found.get(text)
-        found[text] = Name(text, max(worth, old.worth if old else 0.0), True, ended or bool(old and old.ended))
+        found[text] = Name(text, max(worth, old.worth if old else 0.0), True, sort or (old.sort if old else RUN))
     for text in _QUOTED.findall(head):
         if text not in found:
             quoted = [_word(token) for token in _CUTTER.cut(text, False)]
-            found[text] = Name(text, 0.8 * _rarity(quoted, len(text)), True, False)
+            found[text] = Name(text, 0.8 * _rarity(quoted, len(text)), True, RUN)
     told = any(name.worth > 0.4 for name in found.values())
     more: dict[str, Name] = {}
-    for text, worth, ended in _told_names(in_body[:_NAME_WORDS], in_title=False):
+    for text, worth, sort in _told_names(in_body[:_NAME_WORDS], in_title=False):
         if text not in found and worth > max(_LEAST_WORTH, more[text].worth if text in more else 0.0):
-            more[text] = Name(text, worth, False, ended)
+            more[text] = Name(text, worth, False, sort)
     if not found:
-        first = next((name for name in more.values() if name.ended), None)
+        first = next((name for name in more.values() if name.sort), None)
         if first is not None:
             more[first.text] = first._replace(main=True)
-    best = sorted(more.values(), key=lambda name: (-name.worth * (1.3 if name.ended else 1.0), name.text))
+    best = sorted(more.values(), key=lambda name: (-name.worth * (1.3 if name.sort else 1.0), name.text))
     return [
         *found.values(),
         *(
-            name if name.main else name._replace(worth=name.worth * (_IN_CONTENT if told or not name.ended else _ONLY_IN_CONTENT))
+            name if name.main else name._replace(worth=name.worth * (_IN_CONTENT if told or not name.sort else _ONLY_IN_CONTENT))
             for name in best[: max(3, MOST_NAMES - len(found))]
         ),
     ][:MOST_NAMES]
 
 
-_Told = tuple[str, float, bool]
+_Told = tuple[str, float, int]
 
 
 def _told_names(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
-    """Names in a line of words: each with its worth, and whether a word like 路 or 小区 ends it."""
+    """Names in a line of words: each with its worth and sort."""
     start = size = 0
     for at, word in enumerate(words):
         if word.kind != _BREAK:
@@ -263,18 +271,18 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             continue
         if kind == _ENDING and run and not _goes_on(words, at):
             until = at
-            while until + 1 < last and words[until + 1].kind == _ENDING and words[until + 1].text not in _ROADS:
+            while until + 1 < last and words[until + 1].kind == _ENDING and not words[until + 1].parts:
                 until += 1  # a chain of endings (花园 小区) ends one name
             number = _house_number(words, until)
             yield from _ended(run, words[at : until + 1], number)
             run = []
             at = until + (3 if number else 1)
             continue
-        if kind == _ENDING and not run and (not _ENDINGS[word.text][1] or word.text in _HIDDEN or word.text in _ROADS):
+        if kind == _ENDING and not run and (not _ENDINGS[word.text][1] or word.text in _HIDDEN or word.parts):
             at += 1
             continue
         if kind == _NUMBER and following and following.troubles and len(word.text) > 1 and word.text.isdigit():
-            yield word.text + following.text, 0.7, False  # 58车贷
+            yield word.text + following.text, 0.7, RUN  # 58车贷
         if kind != _BREAK and len(run) < 8:
             run.append(word)
         else:
@@ -288,14 +296,14 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
 
 def _goes_on(words: Sequence[_Word], at: int) -> bool:
     """Whether a name goes on behind an ending of one character that is no road's: 湾 in 金沙湾锦公寓, 湖 in 梅溪湖金茂府."""
-    if len(words[at].text) > 1 or words[at].text in _ROADS or at + 2 >= len(words):
+    if len(words[at].text) > 1 or words[at].parts or at + 2 >= len(words):
         return False
     return words[at + 1].kind == _NAME and words[at + 2].kind == _ENDING
 
 
 def _house_number(words: Sequence[_Word], road: int) -> str:
     """The number of the house after a road (159号), empty where there is none."""
-    if words[road].text not in _ROADS or road + 2 >= len(words) or words[road + 2].text != "号":
+    if not words[road].road or road + 2 >= len(words) or words[road + 2].text != "号":
         return ""
     number = words[road + 1].text
     return f"{number}号" if number.isdecimal() and len(number) <= 4 else ""
@@ -316,7 +324,7 @@ def _ended(run: list[_Word], endings: Sequence[_Word], number: str) -> Iterator[
     name = "".join([word.text for word in body]) + end
     if body and all(word.kind == _NUMBER for word in body):
         if first in _NUMBERED and len(body) == 1 and len(name) <= 6:
-            yield name, 0.29, True
+            yield name, 0.29, PLACE
         return
     if not body or not 2 <= len(name) <= 14:
         return
@@ -324,9 +332,11 @@ def _ended(run: list[_Word], endings: Sequence[_Word], number: str) -> Iterator[
         return
     known = _rarity(body, len(name))
     if number:
-        yield name + number, known, True
+        yield name + number, known, ROAD
         return
-    yield name, worth * (max(known, 0.55) if first in _INSTITUTIONS else known), first not in _LINES
+    last = endings[-1]
+    sort = LINE if first in _LINES else ROAD if last.road else UNIT if last.text in _UNIT_ENDINGS else PLACE
+    yield name, worth * (max(known, 0.55) if first in _INSTITUTIONS else known), sort
 
 
 def _unended(run: list[_Word], *, in_title: bool) -> Iterator[_Told]:
@@ -350,7 +360,7 @@ def _unended(run: list[_Word], *, in_title: bool) -> Iterator[_Told]:
                 part.rarity >= (_COINED if len(part.text) == 1 else _RARITY) for part in piece if part.kind != _NUMBER
             ):
                 worth *= _ORDINARY
-            yield name, worth * _rarity(piece, len(name)), False
+            yield name, worth * _rarity(piece, len(name)), RUN
         piece = []
 
 
