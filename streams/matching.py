@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from profiles import Matching
 from profiles import Matter as MatterLimits
 from streams.likeness import Text, Told, alike, keys_told
-from streams.reading import LINE, ROAD, RUN, UNIT, resemblance, same_name
+from streams.reading import AREA, LINE, PLACE, ROAD, RUN, UNIT, resemblance, same_name
 from streams.state import Facts, Known, Matter, PartitionState, partner_keys
 
 _MINUTE_MS: Final = 60 * 1000
@@ -30,10 +30,12 @@ _NAMED_WINDOW_MS: Final = 400 * _DAY_MS
 _REBOUND_MS: Final = 60 * _DAY_MS
 #: What is told of one spot within this time is mostly one matter: how much the bar is lower at once.
 _AT_ONCE_MS: Final = 3 * _DAY_MS
-_AT_ONCE: Final = 0.08
+_AT_ONCE: Final = 0.1
 #: What comes long after the last report of a matter is less likely of it: how much the bar is higher then.
 _LONG_AGO_MS: Final = 120 * _DAY_MS
 _LONG_AGO: Final = 0.1
+#: The least of them where both name one house, shop or estate: while it is open a matter is told again for weeks.
+_OPEN_WINDOW_MS: Final = 30 * _DAY_MS
 #: A person who calls again within this time from the same street mostly means the same (domain: 84 of 100 at the 110).
 _CALLS_AGAIN_MS: Final = _DAY_MS
 
@@ -72,6 +74,7 @@ _SAME_PERSON: Final = 0.7
 _COPY: Final = 1.5
 _COPIED: Final = 0.5
 
+_SORTS: Final = 6
 _METRES_PER_DEGREE: Final = 111_195.0
 #: The parts of a score, as they stand in reasons.
 PARTS: Final = (
@@ -178,10 +181,10 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     distance = metres(facts, matter)
     kind = limits.get(facts.matter_kind) or next((limits[one] for one in matter.kinds if one in limits), None)
     placed = (facts.community_code or distance is not None) and (matter.communities or matter.points)
-    window = round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS) if placed else _NAMED_WINDOW_MS
-    if away > window:
-        return None
     names = _names(told, text)
+    window = round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS) if placed else _NAMED_WINDOW_MS
+    if away > (max(window, _OPEN_WINDOW_MS) if names.evidence >= _SURE_NAME else window):
+        return None
     spot = _spot(facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _SURE_NAME)
     if spot is None:
         return None
@@ -232,46 +235,51 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
 
 def _names(told: Told, text: Text) -> _Names:
     """What the names of both sides say of the place."""
-    missed, best, shared, shared_sort = 1.0, 0.0, "", ROAD
+    missed, best, shared, shared_sort = 1.0, 0.0, "", RUN
     hit: set[str] = set()
-    theirs_main = theirs_any = their_road = 0.0
-    same_road = False
     worths = text.worths
+    theirs = [0.0] * _SORTS
+    theirs_often = [0.0] * _SORTS
+    met = [False] * _SORTS
     at = -4
     for other in text.names.split("|") if text.names else ():
         at += 4
-        road = worths[at + 3] == ROAD
+        sort = worths[at + 3]
         found = False
         for name in told.names:
             if not same_name(name.text, other):
                 continue
             found = True
             hit.add(name.text)
-            same_road = same_road or road or name.sort == ROAD
-            worth = min(name.worth, worths[at] / 255)
+            met[sort] = met[name.sort] = True
+            # The same words, here with an ending that tells what they are, there without (松园里小区, 松园里).
+            worth = (name.worth + worths[at] / 255) / 2 if name.text == other else min(name.worth, worths[at] / 255)
             if not name.main:
                 worth *= _IN_CONTENT
             if not worths[at + 1]:
                 worth *= _IN_CONTENT if name.main or name.sort not in (RUN, LINE) else _IN_CONTENT * _UNENDED
             if worth > best:
-                best, shared, shared_sort = worth, name.text, name.sort
+                best, shared, shared_sort = worth, name.text, max(name.sort, sort)
             missed *= 1.0 - min(0.95, worth)
         if not found and worths[at + 1]:
-            theirs_any = max(theirs_any, worths[at] / 255)
+            theirs[sort] = max(theirs[sort], worths[at] / 255)
             if 2 * worths[at + 1] >= min(text.reports, 255):
-                theirs_main = max(theirs_main, worths[at] / 255)
-                if road:
-                    their_road = 1.0
-    own = own_road = 0.0
+                theirs_often[sort] = max(theirs_often[sort], worths[at] / 255)
+    own = [0.0] * _SORTS
     for name in told.names:
-        if name.main and name.sort not in (RUN, LINE) and name.text not in hit:
-            own = max(own, name.worth)
-            if name.sort == ROAD:
-                own_road = 1.0
-    if own_road and their_road and not same_road and shared_sort in (UNIT, RUN):
-        # Two branches of one chain.
-        return _Names(1.0 - missed, shared, own_road, their_road)
-    return _Names(1.0 - missed, shared, own, theirs_main if hit else theirs_any)
+        if name.main and name.text not in hit:
+            own[name.sort] = max(own[name.sort], name.worth)
+    if hit:
+        theirs = theirs_often
+    if shared_sort in (UNIT, RUN) and hit and own[ROAD] and theirs[ROAD] and not met[ROAD]:
+        return _Names(1.0 - missed, shared, 1.0, 1.0)  # two branches of one chain
+    # Of an estate people tell one street or the other; of a community one estate or the other.
+    sorts = (PLACE, UNIT) if shared_sort == PLACE and hit else (PLACE, UNIT, ROAD)
+    if not hit and own[AREA] and theirs[AREA]:
+        sorts = (*sorts, AREA)
+    return _Names(
+        1.0 - missed, shared, max([own[sort] for sort in sorts]), max([theirs[sort] for sort in sorts])
+    )
 
 
 def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *, shared: bool) -> float | None:

@@ -60,10 +60,10 @@ _ENDINGS: Final[dict[str, tuple[float, bool]]] = {
     word: (group["worth"], group["kept"]) for group in _LEXICON["endings"] for word in group["words"]
 }
 _ENDINGS.update({word: _ENDINGS[ending] for word, ending in _HIDDEN.items()})
-_ROAD_LIKE, _ROADS, _UNIT_ENDINGS, _NUMBERED, _INSTITUTIONS, _LINES, _UNITS, _NAME_WORDS_OF_TROUBLE, _LOOSE, _BOILERPLATE = (
+_ROAD_LIKE, _ROADS, _UNIT_ENDINGS, _AREAS, _NUMBERED, _INSTITUTIONS, _LINES, _UNITS, _NAME_WORDS_OF_TROUBLE, _LOOSE, _BOILERPLATE = (
     frozenset(_LISTS[name])
     for name in (
-        "road_like", "roads", "units_of_people", "numbered", "institutions", "lines", "units", "name_words", "loose", "boilerplate",
+        "road_like", "roads", "shops_and_firms", "areas", "numbered", "institutions", "lines", "units", "name_words", "loose", "boilerplate",
     )
 )  # fmt: skip
 #: Kinds of trouble, in the order of their place in a vector.
@@ -101,12 +101,12 @@ _FUNCTION_MARKS: Final = frozenset("r p c u d y e o q f zg ul uj uz ug ud uv k h
 _VERB_MARKS: Final = frozenset("v vn vd a ad an z i l vg".split())
 
 _BREAK, _NAME, _VERBAL, _ENDING, _NUMBER = range(5)
-#: Sorts of names: a run of words that nothing ends; ended by a word like 小区, 公司 or 店, 路, 铁路.
-RUN, PLACE, UNIT, ROAD, LINE = range(5)
+#: Sorts of names: a run of words that nothing ends; ended by a word like 小区, 公司 or 店, 路, 铁路, 社区 or 镇.
+RUN, PLACE, UNIT, ROAD, LINE, AREA = range(6)
 
 
 class Name(NamedTuple):
-    """A name in a text. worth: how well it tells one place, 0 to 1. sort: RUN, PLACE, UNIT, ROAD or LINE.
+    """A name in a text. worth: how well it tells one place, 0 to 1. sort: RUN, PLACE, UNIT, ROAD, LINE or AREA.
 
     main: it says where it happens: a name of the title, or the first of the content where the title has none.
     """
@@ -334,8 +334,13 @@ def _ended(run: list[_Word], endings: Sequence[_Word], number: str) -> Iterator[
     if number:
         yield name + number, known, ROAD
         return
-    last = endings[-1]
-    sort = LINE if first in _LINES else ROAD if last.road else UNIT if last.text in _UNIT_ENDINGS else PLACE
+    last = endings[-1].text
+    if first in _LINES:
+        sort = LINE
+    elif any(ending.road for ending in endings):
+        sort = ROAD  # 恒屿街店 is a branch in this street
+    else:
+        sort = AREA if last in _AREAS else UNIT if last in _UNIT_ENDINGS else PLACE
     yield name, worth * (max(known, 0.55) if first in _INSTITUTIONS else known), sort
 
 

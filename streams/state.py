@@ -96,9 +96,8 @@ def _place_keys(facts: "Facts | Known") -> list[int]:
     if facts.community_code:
         found.append(key_of("c", f"{facts.community_code} {facts.matter_kind}"))
     if facts.lon is not None and facts.lat is not None:
-        found.append(
-            key_of("l", f"{floor(facts.lon / CELL_DEGREES)} {floor(facts.lat / CELL_DEGREES)} {facts.matter_kind}")
-        )
+        cell = f"{floor(facts.lon / CELL_DEGREES)} {floor(facts.lat / CELL_DEGREES)}"
+        found += [key_of("l", cell), key_of("l", f"{cell} {facts.matter_kind}")]
     return found
 
 
@@ -111,11 +110,11 @@ def partner_keys(facts: Facts) -> list[tuple[int, float]]:
         found.append((key_of("c", f"{facts.community_code} {facts.matter_kind}"), _COMMUNITY_HIT))
     if facts.lon is not None and facts.lat is not None:
         east, north = floor(facts.lon / CELL_DEGREES - 0.5), floor(facts.lat / CELL_DEGREES - 0.5)
-        found += [
-            (key_of("l", f"{x} {y} {facts.matter_kind}"), _CELL_HIT)
-            for x in (east, east + 1)
-            for y in (north, north + 1)
-        ]
+        for x in (east, east + 1):
+            for y in (north, north + 1):
+                found.append((key_of("l", f"{x} {y} {facts.matter_kind}"), _CELL_HIT))
+                if not facts.matter_kind:
+                    found.append((key_of("l", f"{x} {y}"), _CELL_HIT))
     return found
 
 
