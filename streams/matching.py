@@ -36,6 +36,8 @@ _LONG_AGO_MS: Final = 120 * _DAY_MS
 _LONG_AGO: Final = 0.1
 #: The least of them where both name one house, shop or estate: while it is open a matter is told again for weeks.
 _OPEN_WINDOW_MS: Final = 30 * _DAY_MS
+#: How much the bar is higher after the window of the kind.
+_LATE: Final = 0.15
 #: A person who calls again within this time from the same street mostly means the same (domain: 84 of 100 at the 110).
 _CALLS_AGAIN_MS: Final = _DAY_MS
 
@@ -183,7 +185,8 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     placed = (facts.community_code or distance is not None) and (matter.communities or matter.points)
     names = _names(told, text)
     window = round((kind.window_hours if kind else DEFAULT_WINDOW_HOURS) * _HOUR_MS) if placed else _NAMED_WINDOW_MS
-    if away > (max(window, _OPEN_WINDOW_MS) if names.evidence >= _SURE_NAME else window):
+    late = away > window
+    if late and (away > _OPEN_WINDOW_MS or names.evidence < _SURE_NAME):
         return None
     spot = _spot(facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _SURE_NAME)
     if spot is None:
@@ -209,6 +212,8 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
         rise = min(1.0, 1.5 * apart + _PLACE * lone) * (1.0 - evidence / _PLACE)
         least = _BAR_ELSEWHERE if facts.community_code or matter.communities else _BAR_NONE
         bar = least + (_BAR_APART - least) * rise
+    if late:
+        bar += _LATE
     bar += _LONG_AGO * min(1.0, away / _LONG_AGO_MS)
     if person:
         again = away <= _CALLS_AGAIN_MS and facts.street_code in matter.streets
@@ -258,6 +263,8 @@ def _names(told: Told, text: Text) -> _Names:
                 worth *= _IN_CONTENT
             if not worths[at + 1]:
                 worth *= _IN_CONTENT if name.main or name.sort not in (RUN, LINE) else _IN_CONTENT * _UNENDED
+            if sort == AREA:
+                worth = min(worth, _COMMUNITY)
             if worth > best:
                 best, shared, shared_sort = worth, name.text, max(name.sort, sort)
             missed *= 1.0 - min(0.95, worth)

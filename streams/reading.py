@@ -150,6 +150,8 @@ class _Word:
         self.troubles = _TROUBLES_OF.get(text) or _inner_troubles(text)
         self.telling = len(text) > 1 and han and not plea and mark not in _FUNCTION_MARKS and text not in _ENDINGS and text not in _UNITS
         self.parts = text in _ROADS
+        if known and text not in _ENDINGS and len(text) > 2 and text[-2:] in _UNIT_ENDINGS:
+            _ENDINGS[text] = _ENDINGS[text[-2:]]  # 服务公司
         self.road = text in _ENDINGS and text.endswith(_ROAD_ENDS)
         if text in _ENDINGS:
             self.kind = _ENDING
@@ -271,7 +273,7 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             continue
         if kind == _ENDING and run and not _goes_on(words, at):
             until = at
-            while until + 1 < last and words[until + 1].kind == _ENDING and not words[until + 1].parts:
+            while not words[until].parts and until + 1 < last and words[until + 1].kind == _ENDING and not words[until + 1].parts:
                 until += 1  # a chain of endings (花园 小区) ends one name
             number = _house_number(words, until)
             yield from _ended(run, words[at : until + 1], number)
@@ -361,9 +363,7 @@ def _unended(run: list[_Word], *, in_title: bool) -> Iterator[_Told]:
         if 3 <= len(name) <= 12:
             spelt = sum(len(part.text) == 1 for part in piece)
             worth = 0.9 if spelt >= 2 else 0.75 if len(piece) > 1 and in_title else 0.5
-            if not any(
-                part.rarity >= (_COINED if len(part.text) == 1 else _RARITY) for part in piece if part.kind != _NUMBER
-            ):
+            if not any(len(part.text) == 1 and part.rarity >= _COINED for part in piece):
                 worth *= _ORDINARY
             yield name, worth * _rarity(piece, len(name)), RUN
         piece = []
@@ -422,4 +422,6 @@ def _end_within(one: str, other: str, size: int) -> bool:
 def _telling(text: str) -> bool:
     """Whether a text holds a word rare enough for a name: not the 装饰工程 of a company, the 家常 of an inn."""
     words = [_word(token) for token in _CUTTER.cut(text, False)]
-    return len(text) >= 2 and any(word.rarity >= (_COINED if len(word.text) == 1 else _RARITY) for word in words)
+    return len(text) >= 2 and any(
+        word.rarity >= (_COINED if len(word.text) == 1 else _RARITY) for word in words if word.kind != _NUMBER
+    )
