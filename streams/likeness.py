@@ -39,12 +39,13 @@ _SCALE: Final = 255
 
 
 class Told(NamedTuple):
-    """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch."""
+    """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch, again as in Reading."""
 
     words: dict[int, float]
     troubles: dict[int, float]
     names: tuple[Name, ...]
     sketch: bytes
+    again: bool
 
 
 class Text(NamedTuple):
@@ -176,7 +177,7 @@ class Likeness:
             for place, weight in reading.troubles.items()
         }
         names = tuple([name._replace(worth=name.worth / self._common(name.text)) for name in reading.names])
-        return Told(_unit(words, _WORDS), _unit(troubles, _TROUBLES), names, reading.sketch)
+        return Told(_unit(words, _WORDS), _unit(troubles, _TROUBLES), names, reading.sketch, reading.again)
 
     def learn(self, reading: Reading) -> None:
         """Count a text's words and troubles."""

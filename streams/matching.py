@@ -69,12 +69,17 @@ _UNTOLD: Final = 0.35
 _SAME_CODE: Final = 0.85
 _SAME_KIND: Final = 0.7
 _OTHER_CODE: Final = 0.2
+#: Two codes of two feeds, where the texts tell no trouble.
+_OTHER_FEED: Final = 0.1
 #: The words that two reports share count so many times where the place is one: people have many words for one trouble.
 _WORD_GAIN: Final = 2.0
 #: What is asked of the same person, and how much more a text told again says than its resemblance.
 _SAME_PERSON: Final = 0.7
+_BAR_PERSON_HERE: Final = 0.15
 _COPY: Final = 1.5
 _COPIED: Final = 0.5
+#: Likeness where the same person says that it was told before.
+_SAID_SO: Final = 0.3
 
 _SORTS: Final = 6
 _METRES_PER_DEGREE: Final = 111_195.0
@@ -218,8 +223,12 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     if person:
         again = away <= _CALLS_AGAIN_MS and facts.street_code in matter.streets
         bar = max(min(bar, _BAR_STRONG), (min(bar, _BAR_WEAK) if again else bar) * _SAME_PERSON)
+        if evidence >= _SURE_NAME:
+            bar = min(bar, _BAR_PERSON_HERE)
         if copy > _COPIED:
             bar = min(bar, _BAR_NONE)
+        if told.again and apart < _PLACE and away <= _OPEN_WINDOW_MS:
+            likeness, bar = max(likeness, _SAID_SO), min(bar, _BAR_STRONG)
     likeness = max(likeness, copy if apart > _PLACE and not person else min(1.0, _COPY * copy))
     score = round(max(0.0, min(1.0, 0.5 + likeness - bar)), 4)
     reasons = [f"place={evidence:.2f}"]
@@ -305,6 +314,8 @@ def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *
 def _troubles(facts: Facts, matter: Matter, told_alike: float | None, *, coded: bool) -> float:
     """Likeness of the troubles told; the kinds that sources or keywords name say more than words."""
     found = _UNTOLD if told_alike is None else told_alike
+    if told_alike is None and facts.coded and any(matter.coded) and facts.matter_kind not in matter.kinds:
+        return _OTHER_FEED
     if not facts.matter_kind or not matter.kinds:
         return found
     if facts.matter_kind in matter.kinds:

@@ -84,8 +84,15 @@ _ADMIN: Final = re.compile(r"[a-z]\d{0,2}[省市区县州]|[\u4e00-\u9fff]{2}[�
 _HAN: Final = re.compile(r"[\u4e00-\u9fff]+")
 _NUMBER_WORD: Final = re.compile(r"[a-z0-9\-]+|[一二三四五六七八九十百零]+")
 _LINE_NUMBER: Final = re.compile("([一二三四五六七八九])(?=号线)")
+_AGAIN: Final = re.compile(
+    r"第[二三四五六七八九十\d]+次|再次|又一次|多次(?:反映|来电|投诉|报)|催一下|催办|(?:之前|上次|前两天|前几天)已?经?(?:反映|报|打|投诉|来电)"
+)
 _QUOTED: Final = re.compile(r"[“\"《「‘]([\u4e00-\u9fffa-z0-9]{3,10})[”\"》」’]")
 _DIGITS: Final = frozenset("0123456789一二三四五六七八九十")
+#: Units of a number that stand behind the name of an estate.
+_BUILDINGS: Final = frozenset(("号楼", "栋", "幢", "座", "号院"))
+#: Where two names differ so they are two: 一路 and 二路, 东路 and 西路.
+_TELLING_APART: Final = frozenset("0123456789一二三四五六七八九十东西南北中上下新老前后大小")
 _ROAD_ENDS: Final = ("路", "街", "巷", "道")
 _FIRM: Final = re.compile("(?<=..)(?:药业|药厂|化工厂?|公司|集团|实业|置业|地产|建设|厂)$")
 _KINDS_OF_PLACES: Final = re.compile(
@@ -122,12 +129,14 @@ class Reading:
     """A text as matching sees it. words: hash to weight, names left out. troubles: place in TROUBLES to weight.
 
     sketch: the smallest hashes of its pairs of neighbouring words, by which a text told again is known (`resemblance`).
+    again: it says that the same was told before.
     """
 
     names: tuple[Name, ...]
     words: dict[int, float]
     troubles: dict[int, float]
     sketch: bytes
+    again: bool
 
 
 class _Word:
@@ -136,7 +145,7 @@ class _Word:
     parts: an ending that never chains with another. road: one of a road.
     """
 
-    __slots__ = ("hash", "kind", "parts", "rarity", "road", "sketched", "telling", "text", "troubles")
+    __slots__ = ("ending", "hash", "kind", "parts", "rarity", "road", "sketched", "telling", "text", "troubles")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -148,12 +157,20 @@ class _Word:
         plea = text in _BOILERPLATE
         self.rarity = min(_RARITY, log(_CORPUS / rjieba.suggest_freq(text)) - OFF)
         self.troubles = _TROUBLES_OF.get(text) or _inner_troubles(text)
-        self.telling = len(text) > 1 and han and not plea and mark not in _FUNCTION_MARKS and text not in _ENDINGS and text not in _UNITS
+        self.telling = (
+            len(text) > 1
+            and han
+            and not plea
+            and mark not in _FUNCTION_MARKS
+            and text not in _ENDINGS
+            and text not in _UNITS
+        )
+        # 御花园 and 服务公司 end a name like 花园 and 公司.
+        ending = text if text in _ENDINGS else text[-2:] if known and len(text) > 2 and text[-2:] in _ENDINGS else ""
+        self.ending = ending
         self.parts = text in _ROADS
-        if known and text not in _ENDINGS and len(text) > 2 and text[-2:] in _UNIT_ENDINGS:
-            _ENDINGS[text] = _ENDINGS[text[-2:]]  # 服务公司
-        self.road = text in _ENDINGS and text.endswith(_ROAD_ENDS)
-        if text in _ENDINGS:
+        self.road = bool(ending) and text.endswith(_ROAD_ENDS)
+        if ending:
             self.kind = _ENDING
         elif _NUMBER_WORD.fullmatch(text):
             self.kind = _NUMBER
@@ -209,7 +226,7 @@ def read(title: str, content: str, address: str = "") -> Reading:
                 troubles[place] = troubles.get(place, 0.0) + weight / len(word.troubles)
             if word.telling and word.text not in inside:
                 words[word.hash] = words.get(word.hash, 0.0) + weight
-    return Reading(tuple(names), words, troubles, _sketch([*in_head, *in_body]))
+    return Reading(tuple(names), words, troubles, _sketch([*in_head, *in_body]), _AGAIN.search(told) is not None)
 
 
 def _names(head: str, in_head: Sequence[_Word], in_body: Sequence[_Word]) -> list[Name]:
@@ -266,7 +283,11 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
         kind = word.kind
         following = words[at + 1] if at + 1 < last else None
         if kind == _NUMBER and following and following.text in _UNITS:
-            if run:
+            if run and following.text in _BUILDINGS and all(part.kind == _NAME for part in run):
+                name = "".join([part.text for part in run])  # 岚铭 in 岚铭30号楼
+                if 2 <= len(name) <= 8:
+                    yield name, _rarity(run, len(name)), PLACE
+            elif run:
                 yield from _unended(run, in_title=in_title)
             run = []
             at += 2
@@ -280,7 +301,7 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             run = []
             at = until + (3 if number else 1)
             continue
-        if kind == _ENDING and not run and (not _ENDINGS[word.text][1] or word.text in _HIDDEN or word.parts):
+        if kind == _ENDING and not run and (not _ENDINGS[word.ending][1] or word.text in _HIDDEN or word.parts):
             at += 1
             continue
         if kind == _NUMBER and following and following.troubles and len(word.text) > 1 and word.text.isdigit():
@@ -313,9 +334,9 @@ def _house_number(words: Sequence[_Word], road: int) -> str:
 
 def _ended(run: list[_Word], endings: Sequence[_Word], number: str) -> Iterator[_Told]:
     """The name that such words end, if there is one, with the number of the house."""
-    first = endings[0].text
-    worth = max(_ENDINGS[ending.text][0] for ending in endings)
-    end = "".join(_HIDDEN.get(ending.text, ending.text) for ending in endings if _ENDINGS[ending.text][1])
+    first = endings[0].ending
+    worth = max(_ENDINGS[ending.ending][0] for ending in endings)
+    end = "".join(_HIDDEN.get(ending.text, ending.text) for ending in endings if _ENDINGS[ending.ending][1])
     verbs_belong = first in _ROAD_LIKE or _ENDINGS[first][1] or (len(run) == 1)
     body = run
     while body and body[0].kind == _VERBAL and not (verbs_belong and len(body) == 1):
@@ -336,7 +357,7 @@ def _ended(run: list[_Word], endings: Sequence[_Word], number: str) -> Iterator[
     if number:
         yield name + number, known, ROAD
         return
-    last = endings[-1].text
+    last = endings[-1].ending
     if first in _LINES:
         sort = LINE
     elif any(ending.road for ending in endings):
@@ -406,6 +427,10 @@ def same_name(one: str, other: str) -> bool:
             return True
     if len(short) == 2:
         return len(long) <= 4 and long.startswith(short)
+    if len(short) == len(long) >= 6:
+        slips = [(a, b) for a, b in zip(short, long, strict=True) if a != b]
+        if len(slips) == 1 and _TELLING_APART.isdisjoint(slips[0]):
+            return True  # 万婴格林 and 万瀛格林: a slip of the ear
     if len(short) >= 5:
         size = max(4, (len(short) * 2 + 2) // 3)
         return _end_within(short, long, size) or _end_within(long, short, size)
