@@ -74,7 +74,7 @@ for _place, _words in enumerate(_LEXICON["troubles"].values()):
         _TROUBLES_OF[_one] = (*_TROUBLES_OF.get(_one, ()), _place)
 
 _CUTTER: Final = rjieba.Jieba()
-for _one in (*(word for word in _TROUBLES_OF if len(word) > 1), "号线"):
+for _one in (*(word for word in _TROUBLES_OF if len(word) > 1), "号线", "号楼"):
     _CUTTER.add_word(_one, 20_000, "n")
 _SIMPLE: Final = opencc.OpenCC("t2s")
 #: No text holds it after `folded`.
@@ -203,6 +203,7 @@ _word = lru_cache(200_000)(_Word)
 def folded(text: str) -> str:
     """Full-width as ASCII, lower case, no blanks, traditional characters as simplified ones, 五号线 as 5号线."""
     text = str(_SIMPLE.convert(unicodedata.normalize("NFKC", "".join(text.split())).lower()))
+    text = text.replace("#楼", "号楼").replace("#", "号楼")
     if "号线" in text:
         text = _LINE_NUMBER.sub(lambda found: str("零一二三四五六七八九".index(found[1])), text)
     return text
