@@ -90,7 +90,7 @@ class Router:
         self._territory = Territory(profile.areas, streets)
         self._zone = ZoneInfo(profile.timezone)
         self._danger = DangerWords(profile.emergencies)
-        self._version = f"{profile.list_version}+{profile.list_hash}" if profile.list_hash else profile.list_version
+        self._version = profile.named_list
         self._leaders = frozenset(channel.id for channel in profile.channels.values() if channel.leader_call)
         words = profile.routing.leader_words
         self._leader_words = re.compile("|".join(map(re.escape, words))) if words else None
