@@ -52,10 +52,6 @@ THRESHOLDS: Final = tuple(step / 100 for step in range(30, 81, 5))
 _NAMED: Final = 10
 
 
-def _table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
-    return [row for _, row in read_table(path, columns)]
-
-
 # --- reports ---------------------------------------------------------------------------------------------------------
 
 

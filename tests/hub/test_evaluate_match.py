@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.multichannel import write_benchmark
-from hub.evaluate import THRESHOLDS, EvaluationError, decide, evaluate_matching, pairwise, read_reports, wrong_pairs
+from hub.evaluate import THRESHOLDS, decide, evaluate_matching, pairwise, read_reports, wrong_pairs
+from hub.tables import TableError
 from schemas.topics import PROGRESS
 from tests.hub.test_cli import zhishu
 from tests.streams.make import PROFILE
@@ -137,13 +138,13 @@ def test_a_bad_file_is_told_with_its_line(
     files: dict[str, Any] = {"reports": reports, "clusters": clusters(tmp_path, a="X", b="X"), "pairs": None}
     files[name] = tmp_path / "bad.csv"
     files[name].write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(EvaluationError, match=said) as caught:
+    with pytest.raises(TableError, match=said) as caught:
         evaluate_matching(PROFILE, **files)
     assert "bad.csv" in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, reports: Path) -> None:
-    with pytest.raises(EvaluationError, match="FileNotFoundError"):
+    with pytest.raises(TableError, match="FileNotFoundError"):
         evaluate_matching(PROFILE, reports, tmp_path / "nowhere.csv")
 
 
