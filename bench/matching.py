@@ -43,8 +43,8 @@ _SYLLABLES: Final = (
 _ENDINGS: Final = ("花园", "家园", "小区", "新城", "雅苑", "公馆", "华府", "名邸")
 
 
-def reports(base: list[Report], count: int, seed: int, length: int = 120) -> Iterator[Report]:
-    """`count` reports of the sample's kinds at places drawn anew, in the order of time over a year. length: of the content."""
+def reports(base: list[Report], count: int, seed: int) -> Iterator[Report]:
+    """`count` reports of the sample's kinds at places drawn anew, in the order of time over a year."""
     draw = Random(seed)  # noqa: S311 - made-up places, no secret
     communities = sorted({one["community_code"] for one in base if one["community_code"]})
     begin = 1_735_689_600_000
@@ -68,7 +68,7 @@ def reports(base: list[Report], count: int, seed: int, length: int = 120) -> Ite
             "lon": None if number % 3 else 120.41 + draw.random() * 0.5,
             "lat": None if number % 3 else 35.9 + draw.random() * 0.4,
             "title": f"{where}{one['title'][-12:]}",
-            "content": f"{where}，{told}"[:length],
+            "content": f"{where}，{told}"[:120],
         }
 
 

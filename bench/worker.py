@@ -12,7 +12,6 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -41,6 +40,10 @@ TARGETS: Final = {"texts": 3_000, "alarms": 20_000}
 TEXT_LENGTH: Final = 80
 ROUNDS: Final = 3
 _BASE: Final = 5_000
+#: What short texts go on with.
+_PLEA: Final = (
+    "此前多次向有关方面反映，一直没有得到明确答复，恳请尽快派人到现场核实情况，依法依规处理并将结果告知。" * 2
+)
 #: Of all outcomes so many are left out at the beginning: the start of the process and its first chunks.
 _WARM: Final = 0.2
 _TIMEOUT_S: Final = 900.0
@@ -64,6 +67,11 @@ def _alarms(base: list[Report], count: int) -> Iterator[Report]:
         }
 
 
+def _as_long(report: Report) -> Report:
+    """The report with a content of TEXT_LENGTH characters."""
+    return {**report, "content": f"{report['content']}{_PLEA}"[:TEXT_LENGTH]}
+
+
 def messages(profile: Profile, texts: int, alarms: int) -> dict[str, Records]:
     """(topic, key, value) of so many texts and alarms, in the order of time."""
     codec = Codec(FileRegistry())
@@ -72,7 +80,7 @@ def messages(profile: Profile, texts: int, alarms: int) -> dict[str, Records]:
         found = sorted(sample(profile, Path(folder) / "sample"), key=lambda report: report["reported_at"])
     told = [one for one in found if one["appeal_type"] not in _ALONE and not one["confidential"]]
     seen = [one for one in found if one["appeal_type"] == "alarm"]
-    made = {"texts": islice(reports(told, texts, seed=1, length=TEXT_LENGTH), texts), "alarms": _alarms(seen, alarms)}
+    made = {"texts": map(_as_long, reports(told, texts, seed=1)), "alarms": _alarms(seen, alarms)}
     return {
         name: [(intake_topic(one["feed"]), one["place_key"].encode(), codec.encode("report", one)) for one in ones]
         for name, ones in made.items()
