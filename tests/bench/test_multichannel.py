@@ -6,10 +6,11 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import opencc
 import pytest
 
-from bench.multichannel import CLUSTER_COLUMNS, REPORT_COLUMNS, write_benchmark
-from bench.multichannel.plan import ALONE, NEGATIVES
+from bench.multichannel import CLUSTER_COLUMNS, REPORT_COLUMNS, _Rows, write_benchmark
+from bench.multichannel.plan import ALONE, NEGATIVES, Planner
 from bench.multichannel.texts import CHANNELS, Texts
 from profiles.sample.draw import Draw
 from tests.streams.make import PROFILE
@@ -169,3 +170,19 @@ def test_pairs_are_of_one_event_each(folder: Path, rows: Rows) -> None:
 def test_a_choice_in_a_choice_is_resolved() -> None:
     texts = Texts()
     assert {texts.chosen(Draw(seed), "甲[乙[丙|丁]|]戊") for seed in range(60)} == {"甲乙丙戊", "甲乙丁戊", "甲戊"}
+
+
+def test_a_clerk_could_tell_what_each_report_belongs_to() -> None:
+    texts = Texts()
+    rows = _Rows(PROFILE, texts)
+    plain = opencc.OpenCC("t2s")
+    events = Planner(PROFILE, texts, Draw(8), 2025).plan(2000)
+    for event in events:
+        for telling in event.tellings:
+            row = dict(zip(REPORT_COLUMNS[1:], rows.row(event, telling), strict=True))
+            told = plain.convert(f"{row['title']} {row['text']} {row['address']}")
+            named = any(plain.convert(part[:2]) in told for part in event.place.key.split())
+            placed = bool(row["lon"]) or len(str(row["admin_code"])) == 12
+            assert named or placed or telling.relation == "repeat", (event, row)
+            if event.exact:
+                assert named or row["lon"], (event, row)

@@ -171,6 +171,9 @@ def test_the_command_prints_json_and_tells_a_bad_file_in_one_line(tmp_path: Path
     labels = clusters(tmp_path, a="X", b="X", c="Y")
     done = zhishu(tmp_path, "eval", "match", "--reports", str(reports), "--clusters", str(labels), "--json")
     assert json.loads(done.stdout)["f1"] == 1.0
+    done = zhishu(tmp_path, "eval", "match", "--reports", str(reports), "--clusters", str(labels), "--curve")
+    assert "by threshold" in done.stdout
+    assert done.stdout.count("1.0000") > 3 * len(THRESHOLDS)
     done = zhishu(tmp_path, "eval", "match", "--reports", str(labels), "--clusters", str(labels))
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert "needs rows with the column(s) reporter, title" in done.stderr
