@@ -136,18 +136,19 @@ _Stepped = tuple[CaseState, Effect | None]
 
 def begin(routed: RoutedReport) -> CaseState:
     """The case of a report as it was decided first; the limit runs from its event time."""
-    agency = routed["agency_code"]
+    agency, helpers = routed["agency_code"], routed["co_agencies"]
+    # By place: one for each report, alarms included, and names cost.
     return CaseState(
-        path=(intern(agency),) if agency else (),
-        level=cast("Level | None", _interned(routed["level"])),
-        co_agencies=tuple(map(intern, routed["co_agencies"])),
-        flow=cast("FlowCode", intern(routed["flow"])),
-        time_limit=_interned(routed["time_limit"]),
-        list_version=_interned(routed["list_version"]),
-        list_row=_interned(routed["list_row"]),
-        started_at=routed["report"]["reported_at"],
-        due_at=routed["due_at"],
-        waits=cast("ManualReason | None", _interned(routed["manual_reason"])),
+        (intern(agency),) if agency else (),
+        _interned(routed["level"]),  # type: ignore[arg-type]
+        tuple(map(intern, helpers)) if helpers else (),
+        intern(routed["flow"]),  # type: ignore[arg-type]
+        _interned(routed["time_limit"]),
+        _interned(routed["list_version"]),
+        _interned(routed["list_row"]),
+        routed["report"]["reported_at"],
+        routed["due_at"],
+        waits=_interned(routed["manual_reason"]),  # type: ignore[arg-type]
     )
 
 

@@ -345,12 +345,15 @@ class PartitionState:
             self._keep(offset, CaseStep(change["cause_id"], report_id, at=change["changed_at"], **change["step"]))
         elif number == 1 and not self._take_kept(report_id, offset):
             return
-        known, case = self.reports.get(report_id), change["case"]
-        if known is None or case is None or (number == 2 and known.case.finished_at is not None):
+        known, record = self.reports.get(report_id), change["case"]
+        if known is None or record is None:
             return
-        known.case = of_record(case)
+        case = of_record(record)
+        if number == 2 and known.case != case._replace(finished_at=None):
+            return  # told again: it was finished, and perhaps opened again since
+        known.case = case
         if change["change"] == "closed":
-            heapq.heappush(self._ending, (_ends(known.case), report_id, offset, change["cause_id"]))
+            heapq.heappush(self._ending, (_ends(case), report_id, offset, change["cause_id"]))
 
     def _keep(self, offset: int, told: CaseStep) -> None:
         self.early.setdefault(told.report_id, []).append((offset, told))
