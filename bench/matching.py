@@ -3,7 +3,7 @@
 Text reports of the made-up sample, each told at another place: estates, roads and house numbers drawn anew for each, so that
 the state holds as many places as a district has, and each report stands beside its like. Microseconds of one core a report
 (matching and routing, without Kafka and Avro) at 10 thousand, 100 thousand and N open reports, side by side in one run, and
-the state's memory. `--alarms` does the same with camera alarms.
+the memory of a report. What the worker reaches through Kafka: bench.worker.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from bench.records import _sample
+from bench.records import sample
 from hub.settings import DEMO_PROFILE
 from profiles import load_profile
 from profiles.sample import write_sample
@@ -57,7 +57,7 @@ def reports(base: list[Report], count: int, seed: int) -> Iterator[Report]:
         when = begin + number * 360 * _DAY_MS // count
         yield {
             **one,
-            "report_id": report_id("hotline12345", f"bench-{seed}", str(number)),
+            "report_id": report_id(one["feed"], one["channel"], str(number)),
             "upstream_id": str(number),
             "content_hash": f"{number:032x}",
             "reporter_key": f"{draw.randrange(count):032x}",
@@ -76,7 +76,7 @@ def _texts(count: int) -> list[Report]:
     profile = load_profile(DEMO_PROFILE)
     with TemporaryDirectory() as folder:
         write_sample(profile, Path(folder) / "sample", seed=1, reports=count)
-        found = list(_sample(profile, Path(folder) / "sample"))
+        found = list(sample(profile, Path(folder) / "sample"))
     alone = ("alarm", "consult", "praise", "suggestion")
     return [one for one in found if one["appeal_type"] not in alone and not one["confidential"]]
 
@@ -113,7 +113,7 @@ def measure(sizes: list[int]) -> list[dict[str, Any]]:
 
 def _decide(decider: Decider, state: PartitionState, report: Report, offset: int) -> bool:
     decision = decider.decide(state, report, Origin("intake.bench", 0, offset))
-    state.apply(decision.routed, decision.facts, decision.traits)
+    state.apply(decision.routed, decision.facts, decision.told)
     return decision.routed["linked_to"] is not None
 
 

@@ -27,7 +27,7 @@ _SHIFT_MS: Final = 450 * 24 * 3600 * 1000
 _NOW_MS: Final = 4_100_000_000_000
 
 
-def _sample(profile: Profile, folder: Path) -> Iterator[Report]:
+def sample(profile: Profile, folder: Path) -> Iterator[Report]:
     privacy = Privacy(secrets.token_bytes(32), {"bench": SealKey(secrets.token_bytes(32))}, "bench")
     places = Places(profile)
     types = {".ndjson": "application/x-ndjson", ".xml": "application/xml"}
@@ -55,7 +55,7 @@ def records(profile: Profile, codec: Codec, count: int) -> list[tuple[str, bytes
     """(topic, key, value) of `count` reports, in the order of time."""
     with TemporaryDirectory() as folder:
         write_sample(profile, Path(folder) / "sample", seed=1, reports=min(count, _BASE_REPORTS))
-        base = sorted(_sample(profile, Path(folder) / "sample"), key=lambda report: report["reported_at"])
+        base = sorted(sample(profile, Path(folder) / "sample"), key=lambda report: report["reported_at"])
     found: list[tuple[str, bytes, bytes]] = []
     turn = 0
     while len(found) < count:

@@ -51,7 +51,7 @@ def percentiles(values: list[float]) -> dict[str, float]:
 # --- the worker alone ------------------------------------------------------------------------------------------------
 
 
-def _fresh_topics(bootstrap: str, profile: Profile) -> None:
+def fresh_topics(bootstrap: str, profile: Profile) -> None:
     specs = all_topics(profile.feeds(), profile.assembled_feeds())
     client = AdminClient({"bootstrap.servers": bootstrap})
     existing = client.list_topics(timeout=30).topics
@@ -64,7 +64,7 @@ def _fresh_topics(bootstrap: str, profile: Profile) -> None:
     ensure_topics(bootstrap, specs)
 
 
-def _produce(bootstrap: str, messages: Records) -> None:
+def produce(bootstrap: str, messages: Records) -> None:
     producer = Producer(
         {"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 20, "partitioner": "murmur2_random"}
     )
@@ -98,7 +98,7 @@ def _rate(bootstrap: str, count: int) -> float:
     return 1000 * after / max(1, times[-1] - first)
 
 
-def _command(contender: str, bootstrap: str, folder: Path) -> tuple[list[str], dict[str, str]]:
+def worker_command(contender: str, bootstrap: str, folder: Path) -> tuple[list[str], dict[str, str]]:
     settings = Settings(
         kafka_bootstrap=bootstrap,
         data_dir=folder,
@@ -120,9 +120,9 @@ def measure_worker(
             for name in contenders:
                 say(f"worker alone, round {turn + 1} of {ROUNDS}: {name}")
                 part = messages[: len(messages) // STOCK_SHARE] if name == "stock Faust" else messages
-                _fresh_topics(kafka.bootstrap, profile)
-                _produce(kafka.bootstrap, part)
-                command, environment = _command(
+                fresh_topics(kafka.bootstrap, profile)
+                produce(kafka.bootstrap, part)
+                command, environment = worker_command(
                     name, kafka.bootstrap, Path(folder) / f"{turn}-{name.replace(' ', '-')}"
                 )
                 process = spawn(command, env=environment, stdout=Path(folder) / "log")

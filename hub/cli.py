@@ -389,9 +389,10 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
             table.add_row(name, _cell(value))
     Console().print(table)
     if curve := result.get("curve"):
-        shown = Table(*curve[0], title="by threshold")
+        names = [name for name in curve[0] if name not in ("matters", "pairs")]
+        shown = Table(*(name.replace("_", " ") for name in names), title="by threshold")
         for row in curve:
-            shown.add_row(*map(_cell, row.values()))
+            shown.add_row(*(_cell(row[name]) for name in names))
         Console().print(shown)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from zoneinfo import ZoneInfo
 
 from kafka.partitioner.default import murmur2
@@ -22,6 +22,7 @@ from connectors.privacy import Privacy, SealKey
 from hub.tables import TableError, read_table
 from profiles import Channel, Profile
 from schemas.codec import Codec
+from schemas.records import RoutedReport
 from schemas.registry import FileRegistry
 from schemas.topics import INTAKE_PARTITIONS, PROGRESS, intake_topic
 from streams.chunks import ChunkDecider
@@ -50,10 +51,6 @@ _RECEIVED_AT: Final = 4_100_000_000_000
 THRESHOLDS: Final = tuple(step / 100 for step in range(30, 81, 5))
 #: Refused rows that are named.
 _NAMED: Final = 10
-
-
-def _table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
-    return [row for _, row in read_table(path, columns)]
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------
@@ -176,12 +173,12 @@ def decide(profile: Profile, told: Told) -> Decided:
         record = _Record(offsets[one.topic, partition], one.at, key, one.value)
         offsets[one.topic, partition] += 1
         outputs = decider.run(states[partition], one.topic, partition, [record])
-        if one.topic == PROGRESS:
-            continue
         reviewed += len(outputs.reviews)
         for _, value in outputs.routed:
-            routed = codec.routed_report(value)
-            found[routed["report"]["upstream_id"]] = routed["matter_id"]
+            subject, written = codec.decode(value)
+            if subject == "routed_report":  # what else stands in the log is changes of cases
+                routed = cast(RoutedReport, written)
+                found[routed["report"]["upstream_id"]] = routed["matter_id"]
     return Decided(found, reviewed)
 
 

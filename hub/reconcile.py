@@ -1,8 +1,9 @@
 """`zhishu reconcile`: proves that every intake offset has exactly one outcome (DESIGN section 5, rule 2).
 
 Kafka says which offsets there are; ClickHouse says what became of each: a row of `hub.routed` (routed or replay) or a dead
-letter of the worker. Of messages that are assembled into reports, each must stand in exactly one report, as `bi.reports`
-shows it, or be the same again, or a dead letter. The other topics must be stored up to their end.
+letter of the worker. Each ruling of a person has its change in `hub.changes`, or a dead letter. Of messages that are
+assembled into reports, each must stand in exactly one report, as `bi.reports` shows it, or be the same again, or a dead
+letter. The other topics must be stored up to their end.
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ from kafka import KafkaConsumer, TopicPartition
 from hub.kafka_admin import OffsetRange, committed_offsets, offset_ranges
 from profiles import Profile
 from schemas.codec import Codec, DecodeError
-from schemas.topics import ALERTS, DEADLETTER, PROGRESS, ROUTED, intake_topic, messages_topic
+from schemas.topics import ALERTS, DEADLETTER, PROGRESS, ROUTED, RULINGS, intake_topic, messages_topic
 from sinks.writer import SinkConfig
 from streams.worker import WorkerConfig
 
@@ -29,6 +30,12 @@ FROM hub.dead_letters FINAL WHERE stage = 'worker' AND origin_topic = {topic:Str
 """
 _LETTERS = """
 SELECT assumeNotNull(origin_partition), assumeNotNull(origin_offset)
+FROM hub.dead_letters FINAL WHERE stage = 'worker' AND origin_topic = {topic:String}
+"""
+_RULED = """
+SELECT intake_partition, intake_offset, 'routed' FROM hub.changes FINAL WHERE intake_topic = {topic:String} AND number = 0
+UNION ALL
+SELECT assumeNotNull(origin_partition), assumeNotNull(origin_offset), 'dead_letter'
 FROM hub.dead_letters FINAL WHERE stage = 'worker' AND origin_topic = {topic:String}
 """
 _PARTS = """
@@ -44,7 +51,8 @@ _SHOWN = 10
 
 @dataclass
 class TopicAccount:
-    """What became of one intake topic's offsets, or of one topic of messages, where `routed` counts those in a report."""
+    """What became of one intake topic's offsets; of one topic of messages, where `routed` counts those in a report; or of
+    the rulings, where it counts those that were decided on, void ones included."""
 
     topic: str
     records: int = 0
@@ -186,7 +194,11 @@ def under_way(bootstrap: str, profile: Profile) -> int:
     for group, topics in (
         (
             WORKER_GROUP,
-            [*map(messages_topic, profile.assembled_feeds()), *map(intake_topic, profile.feeds())],
+            [
+                *map(messages_topic, profile.assembled_feeds()),
+                *map(intake_topic, profile.feeds()),
+                *(PROGRESS, RULINGS),
+            ],
         ),
         (SINK_GROUP, [ROUTED, PROGRESS, ALERTS, DEADLETTER]),
     ):
@@ -198,11 +210,11 @@ def under_way(bootstrap: str, profile: Profile) -> int:
 
 def reconcile(bootstrap: str, client: Client, profile: Profile, codec: Codec) -> Account:
     """Takes the account of a profile's topics now; what is still under way counts as missing."""
-    topics = [intake_topic(feed) for feed in profile.feeds()]
-    ranges = offset_ranges(bootstrap, topics)
+    questions = {**{intake_topic(feed): _OUTCOMES for feed in profile.feeds()}, RULINGS: _RULED}
+    ranges = offset_ranges(bootstrap, questions)
     accounts = []
-    for topic in topics:
-        rows = client.query(_OUTCOMES, parameters={"topic": topic}).result_rows
+    for topic, question in questions.items():
+        rows = client.query(question, parameters={"topic": topic}).result_rows
         by_partition = {p: r for (t, p), r in ranges.items() if t == topic}
         account = account_for(topic, by_partition, ((p, o, outcome) for p, o, outcome in rows))
         _without_gaps(bootstrap, account)

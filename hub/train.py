@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from hub.labelled import Labelled
 from streams.classify import DIGITS, Classifier, Floats, Model, Told, Vocabulary, probabilities, runs_of
 
-#: Texts that must hold a run, a word, a run of an opening.
-MIN_TEXTS: Final = (3, 2, 1)
+#: Texts that must hold a word; a run, as a run of the text, of the title, of the opening.
+_WORD_TEXTS: Final = 2
+_RUN_TEXTS: Final = (3, 1, 2)
 #: Added to every count; power of the ratio of counts; folds of cross-validation.
 _ALPHA: Final = 0.03
 _POWER: Final = 0.5
@@ -109,14 +110,13 @@ def _digest(rows: Sequence[tuple[Sequence[str], str]]) -> str:
 
 
 def _vocabulary(texts: Sequence[Sequence[str]]) -> Vocabulary:
-    runs, opening = zip(*map(runs_of, texts), strict=True)
-    words = Counter(word for text in texts for word in set(text))
-    known_words = sorted(word for word, n in words.items() if n >= MIN_TEXTS[1])
-    known_runs, runs_in = _counted(runs, MIN_TEXTS[0])
-    known_opening, opening_in = _counted(opening, MIN_TEXTS[2])
-    held_by = np.concatenate((runs_in, [words[word] for word in known_words], opening_in))
+    held = Counter(word for text in texts for word in set(text))
+    words = sorted(word for word, n in held.items() if n >= _WORD_TEXTS)
+    blocks = zip(*map(runs_of, texts), strict=True)
+    counted = [_counted(runs, least) for runs, least in zip(blocks, _RUN_TEXTS, strict=True)]
+    held_by = np.concatenate([[held[word] for word in words], *(n for _, n in counted)])
     idf = np.log((1 + len(texts)) / (1 + held_by)) + 1
-    return Vocabulary(known_runs, known_words, known_opening, idf.astype(np.float32))
+    return Vocabulary(words, [runs for runs, _ in counted], idf.astype(np.float32))
 
 
 def _counted(runs: Sequence[NDArray[np.uint64]], least: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

@@ -193,6 +193,11 @@ class Profile:
     surge: SurgeRules = field(default_factory=SurgeRules)
     classifier: str | None = None
 
+    @property
+    def named_list(self) -> str:
+        """Version and content of the responsibility list, as every decision names it."""
+        return f"{self.list_version}+{self.list_hash}" if self.list_hash else self.list_version
+
     def feeds(self) -> list[str]:
         """Feeds of the declared channels, sorted."""
         return sorted({channel.feed for channel in self.channels.values()})

@@ -174,6 +174,40 @@ class Ruling(TypedDict):
     ruled_at: int
 
 
+class StepTold(TypedDict):
+    """See schemas/change."""
+
+    name: str
+    unit: str | None
+    satisfaction: str | None
+    extended_to: int | None
+    whistle: bool
+
+
+class Case(TypedDict):
+    """See schemas/change."""
+
+    path: list[str]
+    level: str | None
+    co_agencies: list[str]
+    flow: str
+    time_limit: str | None
+    list_version: str | None
+    list_row: str | None
+    started_at: int
+    due_at: int | None
+    extended_to: int | None
+    dispatched_at: int | None
+    closed_at: int | None
+    rated_at: int | None
+    finishes_at: int | None
+    finished_at: int | None
+    returns: int
+    moves: int
+    waits: str | None
+    stepped: bool
+
+
 class Change(TypedDict):
     """See schemas/change."""
 
@@ -196,6 +230,9 @@ class Change(TypedDict):
     changed_at: int
     place_key: str
     rule_version: str
+    list_version: str | None
+    step: StepTold | None
+    case: Case | None
 
 
 AnyRecord = dict[str, Any]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas import topics
 from schemas.reasons import ReasonCode
-from schemas.records import Alert, AnyRecord, DeadLetter, Progress, RoutedReport
+from schemas.records import Alert, AnyRecord, Case, Change, DeadLetter, Progress, RoutedReport
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS: Final = 24 * 3600 * 1000
@@ -29,6 +29,8 @@ _FLAG: Final = "Nullable(Bool)"
 _TIME: Final = "DateTime64(3, 'UTC')"
 _MAYBE_TIME: Final = f"Nullable({_TIME})"
 _MAP: Final = "Map(String, String)"
+_WORDS: Final = "Array(LowCardinality(String))"
+_MILESTONES: Final = f"Array(Tuple(name String, due_at {_TIME}, time_limit String))"
 #: The one table partition of a table without PARTITION BY.
 WHOLE: Final = "all"
 
@@ -88,7 +90,9 @@ class Table:
 
     @cached_property
     def _times(self) -> list[tuple[str, int]]:
-        return [(name, place) for place, (name, kind) in enumerate(self.columns.items()) if _TIME in kind]
+        return [
+            (name, place) for place, (name, kind) in enumerate(self.columns.items()) if kind in (_TIME, _MAYBE_TIME)
+        ]
 
     @cached_property
     def _pick(self) -> Callable[[AnyRecord], tuple[Any, ...]]:
@@ -135,13 +139,25 @@ ROUTED: Final = Table(
         "rule_version": _WORD,
         "agency_code": _MAYBE_WORD,
         "agency_name": _MAYBE_WORD,
-        "co_agencies": "Array(LowCardinality(String))",
+        "co_agencies": _WORDS,
         "level": _MAYBE_WORD,
         "due_at": _MAYBE_TIME,
         "time_limit": _MAYBE_WORD,
         "list_version": _MAYBE_WORD,
         "list_row": _MAYBE_WORD,
         "manual_reason": _MAYBE_WORD,
+        "review_matter": _MAYBE_TEXT,
+        "review_score": _NUMBER,
+        "kind_by": _MAYBE_WORD,
+        "kind_confidence": _NUMBER,
+        "routed_kind": _MAYBE_WORD,
+        "flow": _WORD,
+        "posts": _WORDS,
+        "approval": _MAYBE_WORD,
+        "priority": _WORD,
+        "priority_reasons": _WORDS,
+        "emergency": _MAYBE_WORD,
+        "milestones": _MILESTONES,
         "report_id": _TEXT,
         "part_ids": _TEXTS,
         "feed": _WORD,
@@ -183,7 +199,53 @@ ROUTED: Final = Table(
     },
     "reported_at",
     words={"level": _LEVELS},
-    ranges={"score": (0, 1), "location_confidence": (0, 1), "lon": (-180, 180), "lat": (-90, 90)},
+    ranges={
+        "score": (0, 1),
+        "review_score": (0, 1),
+        "kind_confidence": (0, 1),
+        "location_confidence": (0, 1),
+        "lon": (-180, 180),
+        "lat": (-90, 90),
+    },
+)
+
+#: Its words are not checked here: the contract names them, and a new one must not stop the sink.
+CHANGES: Final = Table(
+    "hub.changes",
+    {
+        "intake_topic": _WORD,
+        "intake_partition": "UInt32",
+        "intake_offset": "UInt64",
+        "number": "UInt32",
+        "change": _WORD,
+        "matter_id": _TEXT,
+        "from_matter_id": _MAYBE_TEXT,
+        "report_ids": _TEXTS,
+        "agency_code": _MAYBE_WORD,
+        "agency_name": _MAYBE_WORD,
+        "level": _MAYBE_WORD,
+        "due_at": _MAYBE_TIME,
+        "manual_reason": _MAYBE_WORD,
+        "cause_id": _TEXT,
+        "ruled_by": _MAYBE_WORD,
+        "reason": _TEXT,
+        "changed_at": _TIME,
+        "place_key": _TEXT,
+        "rule_version": _WORD,
+        "list_version": _MAYBE_WORD,
+        "has_case": "Bool",
+        "case_path": _WORDS,
+        "case_level": _MAYBE_WORD,
+        "case_due_at": _MAYBE_TIME,
+        "case_extended_to": _MAYBE_TIME,
+        "case_closed_at": _MAYBE_TIME,
+        "case_finished_at": _MAYBE_TIME,
+        "case_returns": "UInt32",
+        "case_moves": "UInt32",
+        "case_waits": _MAYBE_WORD,
+    },
+    "changed_at",
+    words={"level": _LEVELS, "case_level": _LEVELS},
 )
 
 SEALED_ORIGINALS: Final = Table(
@@ -268,16 +330,48 @@ DEAD_LETTERS: Final = Table(
     None,
 )
 
-TABLES: Final = {table.name: table for table in (ROUTED, SEALED_ORIGINALS, PROGRESS, ALERTS, DEAD_LETTERS)}
+TABLES: Final = {table.name: table for table in (ROUTED, CHANGES, SEALED_ORIGINALS, PROGRESS, ALERTS, DEAD_LETTERS)}
 
 
 def routed_rows(record: RoutedReport, origin: Origin) -> list[Row]:
     """Rows of a decision: the decision with its report and, apart from it, the sealed original where there is one."""
-    fields = {**record, **record["report"]}
+    for milestone in record["milestones"]:
+        if not 0 <= milestone["due_at"] < _END_MS:
+            raise BadRowError("bad_time", f"due_at of a milestone of {ROUTED.name} is outside the years 1970 to 2199")
+    milestones = [(one["name"], one["due_at"], one["time_limit"]) for one in record["milestones"]]
+    fields = {**record, "milestones": milestones, **record["report"]}
     rows = [ROUTED.row(fields, origin)]
     if fields["sealed"] is not None:
         rows.append(SEALED_ORIGINALS.row(fields, origin))
     return rows
+
+
+def change_rows(record: Change, origin: Origin) -> list[Row]:
+    """The row of a change. Of the case after it, what the views read; the step that it keeps stands in `hub.progress`."""
+    case = record["case"]
+    return [
+        CHANGES.row({**record, "has_case": case is not None, **(_case_columns(case) if case else _NO_CASE)}, origin)
+    ]
+
+
+def _case_columns(case: Case) -> AnyRecord:
+    return {
+        "case_path": case["path"],
+        "case_level": case["level"],
+        "case_due_at": case["due_at"],
+        "case_extended_to": case["extended_to"],
+        "case_closed_at": case["closed_at"],
+        "case_finished_at": case["finished_at"],
+        "case_returns": case["returns"],
+        "case_moves": case["moves"],
+        "case_waits": case["waits"],
+    }
+
+
+_NO_CASE: Final = {
+    **dict.fromkeys(name for name in CHANGES.record_columns if name.startswith("case_")),
+    **{"case_path": [], "case_returns": 0, "case_moves": 0},
+}
 
 
 def progress_rows(record: Progress, origin: Origin) -> list[Row]:

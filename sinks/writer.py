@@ -23,7 +23,7 @@ from profiles import Profile
 from schemas import topics
 from schemas.codec import Codec, DecodeError
 from schemas.reasons import ReasonCode
-from schemas.records import Alert, AnyRecord, DeadLetter, Progress, RoutedReport
+from schemas.records import Alert, AnyRecord, Change, DeadLetter, Progress, RoutedReport
 from schemas.registry import open_registry
 from sinks.batches import Batch, split
 from sinks.errors import SinkError, Verdict, verdict
@@ -36,6 +36,7 @@ from sinks.rows import (
     Origin,
     Row,
     alert_rows,
+    change_rows,
     dead_letter_rows,
     progress_rows,
     routed_rows,
@@ -269,8 +270,13 @@ class Sink:
         pending.refuse(raw, code, reason)
 
     def _read_routed(self, value: bytes, origin: Origin) -> tuple[AnyRecord, list[Row]]:
-        record: RoutedReport = self._codec.routed_report(value)
-        return cast(AnyRecord, record), routed_rows(record, origin)
+        """The log of decisions holds decisions and changes; the schema id in the record's header tells which."""
+        subject, record = self._codec.decode(value)
+        if subject == "change":
+            return record, change_rows(cast(Change, record), origin)
+        if subject == "routed_report":
+            return record, routed_rows(cast(RoutedReport, record), origin)
+        raise DecodeError("bad_record", f"a record of schemas/{subject} stands in topic {topics.ROUTED}")
 
     def _read_progress(self, value: bytes, origin: Origin) -> tuple[AnyRecord, list[Row]]:
         record: Progress = self._codec.progress(value)

@@ -1,17 +1,17 @@
 """The life of a case after its first routing: who has it now, until when, and whether it is over. Pure.
 
-`begin` makes a case of a route; `step` takes a step that the source tells in and says what follows (`Effect`), of which the
-worker makes Change records and alerts. Steps are taken in the order the source tells them; times are theirs.
+`begin` makes a case of a decision; `step` takes a step that the source tells in and says what follows (`Effect`), of which
+the worker makes Change records and alerts. Steps are taken in the order the source tells them; times are theirs.
 docs/decisions/0022-routing.md says why each rule is as it is.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Final, Literal, NamedTuple
+from sys import intern
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from profiles import LEVELS, Agency, Level, Profile
 from profiles.flows import BundleClock, FlowCode
-from schemas.records import Progress
+from schemas.records import Case, Milestone, Progress, RoutedReport
 from streams.routing import ManualReason, Route, Router
 
 #: finished 结案: rated, or nobody rated in time. extended: the due time moved.
@@ -31,6 +31,7 @@ Reason = Literal[
     "no_longer_time",
     "unknown_unit",
     "closed_case",
+    "no_report",
 ]
 AlertRule = Literal["ping_pong"]
 
@@ -39,18 +40,19 @@ WHISTLE: Final = "吹哨"
 _DAY_MS: Final = 86_400_000
 #: Agencies that a case remembers; A -> B -> A needs three.
 _PATH: Final = 8
-_HANDLED: Final = frozenset(("handle", "feedback"))
 _SENT: Final = frozenset(("dispatch", "redispatch"))
+_MOVING: Final = _SENT | {"return", "extend"}
 _ANSWERS: Final = frozenset(("satisfied", "basic", "dissatisfied"))
+_LISTS: Final[tuple[Literal["path", "co_agencies"], ...]] = ("path", "co_agencies")
 _LOW: Final = frozenset(("grid", "community"))
 
 
-@dataclass(frozen=True, slots=True)
-class CaseState:
-    """One case. path: codes of the agencies that had it, the last has it now. Times: milliseconds UTC; None: not (yet).
+class CaseState(NamedTuple):
+    """One case: the fields of Case in schemas/change. path: codes of the agencies that had it, the last has it now.
 
-    started_at: from when the time limit runs. due_at: end of the limit; extended_to: a later one that was granted in time.
-    waits: why a person must decide who acts. returns, moves: how often it was returned, and went to another agency.
+    extended_to: a later end of the limit that was granted in time. finishes_at: of a closed case, when it is finished
+    unless somebody rates or reopens it. waits: why a person must decide who acts. moves: changes of the agency sideways or
+    down. stepped: whether any step told of it.
     """
 
     path: tuple[str, ...] = ()
@@ -58,17 +60,20 @@ class CaseState:
     co_agencies: tuple[str, ...] = ()
     flow: FlowCode | Literal[""] = ""
     time_limit: str | None = None
+    list_version: str | None = None
+    list_row: str | None = None
     started_at: int = 0
     due_at: int | None = None
     extended_to: int | None = None
     dispatched_at: int | None = None
-    handled_at: int | None = None
     closed_at: int | None = None
     rated_at: int | None = None
+    finishes_at: int | None = None
     finished_at: int | None = None
     returns: int = 0
     moves: int = 0
     waits: ManualReason | None = None
+    stepped: bool = False
 
     @property
     def agency(self) -> str | None:
@@ -79,6 +84,34 @@ class CaseState:
     def deadline(self) -> int | None:
         """Due time in force."""
         return self.due_at if self.extended_to is None else self.extended_to
+
+
+class CaseStep(NamedTuple):
+    """What the life of a case needs of a Progress record. unit: the one that it names as the next to act."""
+
+    progress_id: str
+    report_id: str
+    name: str
+    at: int
+    unit: str | None = None
+    satisfaction: str | None = None
+    extended_to: int | None = None
+    whistle: bool = False
+
+    @classmethod
+    def of(cls, progress: Progress) -> "CaseStep":
+        """That of a record. The unit of 派单 is the clerk's own office, unless the source names the next one apart."""
+        name, extra = progress["step"], progress["extra"]
+        return cls(
+            progress["progress_id"],
+            progress["report_id"],
+            name,
+            progress["occurred_at"],
+            extra.get("target_unit") or (progress["unit"] if name == "redispatch" else None),
+            progress["satisfaction"],
+            progress["extended_to"],
+            any(WHISTLE in text for text in (progress["note"] or "", *extra.values())),
+        )
 
 
 class Effect(NamedTuple):
@@ -98,52 +131,123 @@ class Effect(NamedTuple):
     alert: AlertRule | None = None
 
 
-_Stepped = tuple[CaseState, tuple[Effect, ...]]
+_Stepped = tuple[CaseState, Effect | None]
 
 
-def begin(route: Route, reported_at: int) -> CaseState:
-    """The case of a report as it was routed first; the limit runs from `reported_at`."""
+def begin(routed: RoutedReport) -> CaseState:
+    """The case of a report as it was decided first; the limit runs from its event time."""
+    agency, helpers = routed["agency_code"], routed["co_agencies"]
+    # By place: one for each report, alarms included, and names cost.
     return CaseState(
-        path=(route.agency_code,) if route.agency_code else (),
-        level=route.level,
-        co_agencies=route.co_agencies,
-        flow=route.flow,
-        time_limit=route.time_limit,
-        started_at=reported_at,
-        due_at=route.due_at,
-        waits=route.manual_reason,
+        (intern(agency),) if agency else (),
+        _interned(routed["level"]),  # type: ignore[arg-type]
+        tuple(map(intern, helpers)) if helpers else (),
+        intern(routed["flow"]),  # type: ignore[arg-type]
+        _interned(routed["time_limit"]),
+        _interned(routed["list_version"]),
+        _interned(routed["list_row"]),
+        routed["report"]["reported_at"],
+        routed["due_at"],
+        waits=_interned(routed["manual_reason"]),  # type: ignore[arg-type]
     )
 
 
-def step(case: CaseState, progress: Progress, router: Router, profile: Profile) -> _Stepped:
-    """The case after a step, and what follows from it; nothing follows from most."""
-    name, at = progress["step"], progress["occurred_at"]
+def to_record(case: CaseState) -> Case:
+    """The case as it stands in a Change."""
+    return cast("Case", {**case._asdict(), "path": list(case.path), "co_agencies": list(case.co_agencies)})
+
+
+def of_record(record: Case) -> CaseState:
+    """The case that stands in a Change."""
+    texts = {name: intern(value) if isinstance(value, str) else value for name, value in record.items()}
+    lists = {name: tuple(map(intern, record[name])) for name in _LISTS}
+    return CaseState(**cast("dict[str, Any]", texts | lists))
+
+
+def telling(profile: Profile) -> frozenset[str]:
+    """The steps that may touch a case in some flow; all others never do."""
+    flows = profile.flows.values()
+    return _MOVING.union(*((*flow.closing, *flow.reopening, *flow.rating) for flow in flows))
+
+
+def step(case: CaseState, told: CaseStep, router: Router, profile: Profile) -> _Stepped:
+    """The case after a step, and what follows from it, if anything."""
+    name, at = told.name, told.at
+    case = case._replace(stepped=True)
     flow = profile.flows[case.flow] if case.flow else profile.flows["livelihood"]
     if name in flow.closing:
-        return _close(case, at, final=name == "cancel" or not flow.rating)
+        return _close(case, at, profile, final=name == "cancel" or not flow.rating)
     if name in flow.reopening:
         return _reopen(case, at, router, profile)
-    if name in flow.rating and progress["satisfaction"] in _ANSWERS:
+    if name in flow.rating and told.satisfaction in _ANSWERS:
         return _rate(case, at)
-    if name in _HANDLED:
-        return replace(case, handled_at=at), ()
     if name in _SENT:
-        return _send(case, progress, router, profile)
+        return _send(case, told, router, profile)
     if name == "return":
-        return _give_back(case, progress, router, profile)
+        return _give_back(case, told, router, profile)
     if name == "extend":
-        return _extend(case, progress, router, profile)
-    return case, ()
+        return _extend(case, told, router, profile)
+    return case, None
 
 
-def settle(case: CaseState, now: int, profile: Profile) -> _Stepped:
-    """结案 of a closed case that nobody rated in time; `now`: event time. Asking again later gives the same moment."""
-    if case.closed_at is None or case.finished_at is not None:
-        return case, ()
-    ends = case.closed_at + round(profile.cases.rating_timeout_days * _DAY_MS)
-    if now < ends:
-        return case, ()
-    return replace(case, finished_at=ends), (Effect("finished", "rating_timeout", ends),)
+def settle(case: CaseState, now: int) -> _Stepped:
+    """结案 of a closed case that waits for nobody, or that nobody rated in time; `now`: event time.
+
+    Asking again later gives the same moment.
+    """
+    closed, ends = case.closed_at, case.finishes_at
+    if closed is None or ends is None or case.finished_at is not None or (now < ends != closed):
+        return case, None
+    reason: Reason = "rating_timeout" if ends != closed else "step" if case.rated_at is None else "rated"
+    return case._replace(finished_at=ends), Effect("finished", reason, ends)
+
+
+def follow(route: Route, lead: CaseState, started_at: int, router: Router, profile: Profile) -> Route:
+    """The route of a report on a known matter, of which `lead` is a case: to the agency that has it.
+
+    The limit runs from `started_at`, the report's own event time. Open cases of one matter share a clock as
+    cases.bundle_clock says (捆绑计时); a clock that has run out binds nobody new.
+    """
+    if lead.agency is not None and lead.agency != route.agency_code:
+        due = router.calendar.after(started_at, lead.time_limit) if lead.time_limit else None
+        route = _taken_from(route, lead, due, profile)
+    if lead.closed_at is not None or lead.deadline is None or lead.deadline <= started_at:
+        return route
+    shared = bundled_due(
+        ((lead.started_at, lead.deadline), (started_at, route.due_at)), clock=profile.cases.bundle_clock
+    )
+    if shared is None or shared == route.due_at:
+        return route
+    milestones: tuple[Milestone, ...] = tuple({**m, "due_at": min(m["due_at"], shared)} for m in route.milestones)
+    return route._replace(due_at=shared, milestones=milestones)
+
+
+def resume(route: Route, case: CaseState, profile: Profile) -> Route:
+    """The route of a report told again: where its own case is now."""
+    return _taken_from(route, case, case.deadline, profile) if case.agency is not None else route
+
+
+def _taken_from(route: Route, case: CaseState, due_at: int | None, profile: Profile) -> Route:
+    agency = profile.agencies.get(case.agency or "")
+    if agency is None:  # it left the list since
+        return route
+    return route._replace(
+        agency_code=agency.code,
+        agency_name=agency.name_zh,
+        co_agencies=tuple(code for code in case.co_agencies if code != agency.code),
+        level=case.level,
+        due_at=due_at,
+        time_limit=case.time_limit,
+        milestones=(),
+        list_version=case.list_version,
+        list_row=case.list_row,
+        manual_reason=None,
+    )
+
+
+def _interned(text: str | None) -> str | None:
+    """One object for all that say the same: a worker holds a million cases."""
+    return None if text is None else intern(text)
 
 
 def bundled_due(cases: Iterable[tuple[int, int | None]], clock: BundleClock) -> int | None:
@@ -157,64 +261,62 @@ def bundled_due(cases: Iterable[tuple[int, int | None]], clock: BundleClock) -> 
     return min(due for _, due in timed) if clock == "earliest" else min(timed)[1]
 
 
-def _close(case: CaseState, at: int, *, final: bool) -> _Stepped:
-    closed, effects = case, []
-    if case.closed_at is None:
-        closed = replace(case, closed_at=at)
-        effects.append(Effect("closed", "step", at))
-    elif case.finished_at is not None or not final:
-        return case, ()
+def _close(case: CaseState, at: int, profile: Profile, *, final: bool) -> _Stepped:
+    if case.closed_at is not None:
+        if not final or case.finished_at is not None:
+            return case, None
+        return case._replace(finished_at=at), Effect("finished", "step", at)
     # In some flows the rating comes first (回访 before 办结); then closing finishes.
-    if final or case.rated_at is not None:
-        closed = replace(closed, finished_at=at)
-        effects.append(Effect("finished", "rated" if case.rated_at is not None else "step", at))
-    return closed, tuple(effects)
+    waits = 0 if final or case.rated_at is not None else round(profile.cases.rating_timeout_days * _DAY_MS)
+    return case._replace(closed_at=at, finishes_at=at + waits), Effect("closed", "step", at)
 
 
 def _reopen(case: CaseState, at: int, router: Router, profile: Profile) -> _Stepped:
     if case.closed_at is None:
-        return replace(case, handled_at=None, rated_at=None), ()
-    again = replace(
-        case, closed_at=None, handled_at=None, rated_at=None, finished_at=None, moves=0, path=case.path[-1:]
+        return case._replace(rated_at=None), None
+    again = case._replace(
+        closed_at=None, rated_at=None, finishes_at=None, finished_at=None, moves=0, path=case.path[-1:]
     )
     if profile.cases.reopen_clock == "restart":
         again = _restarted(again, at, router)
     agency = profile.agencies.get(case.agency or "")
     due = again.deadline if again.deadline != case.deadline else None
-    return again, (_moved("reopened", "step", at, agency, case.level, due),)
+    return again, _moved("reopened", "step", at, agency, case.level, due)
 
 
 def _rate(case: CaseState, at: int) -> _Stepped:
-    rated = replace(case, rated_at=at)
-    if case.closed_at is None or case.finished_at is not None:
-        return rated, ()
-    return replace(rated, finished_at=at), (Effect("finished", "rated", at),)
+    """A rating that comes late in the log but was given in time takes the place of the 结案 by time."""
+    rated = case._replace(rated_at=at)
+    if case.closed_at is None:
+        return rated, None
+    ends = max(at, case.closed_at)
+    if case.finished_at is not None and case.finished_at <= ends:
+        return rated, None
+    return rated._replace(finished_at=ends), Effect("finished", "rated", ends)
 
 
-def _send(case: CaseState, progress: Progress, router: Router, profile: Profile) -> _Stepped:
-    """派单, 改派. The unit is the one it goes to where the source tells that; a clerk's own office is no agency of the list."""
-    at = progress["occurred_at"]
-    sent = replace(case, dispatched_at=at)
-    named = progress["extra"].get("target_unit") or (progress["unit"] if progress["step"] == "redispatch" else None)
-    if not named:
-        return sent, ()
-    target = router.directory.by_unit(named)
+def _send(case: CaseState, told: CaseStep, router: Router, profile: Profile) -> _Stepped:
+    """派单, 改派: to the unit that the source names; a clerk's own office is no agency of the list."""
+    sent = case._replace(dispatched_at=told.at)
+    if not told.unit:
+        return sent, None
+    target = router.directory.by_unit(told.unit)
     if target is None:
-        return sent, (Effect("void", "unknown_unit", at),) if progress["step"] == "redispatch" else ()
+        return sent, Effect("void", "unknown_unit", told.at) if told.name == "redispatch" else None
     if target.code == case.agency:
-        return sent, ()
+        return sent, None
     if case.closed_at is not None:
-        return case, (Effect("void", "closed_case", at),)
-    return _hand_over(sent, target, "reassigned", "step", at, router, profile)
+        return case, Effect("void", "closed_case", told.at)
+    return _hand_over(sent, target, "reassigned", "step", told.at, router, profile)
 
 
-def _give_back(case: CaseState, progress: Progress, router: Router, profile: Profile) -> _Stepped:
-    at = progress["occurred_at"]
+def _give_back(case: CaseState, told: CaseStep, router: Router, profile: Profile) -> _Stepped:
+    at = told.at
     if case.closed_at is not None:
-        return case, (Effect("void", "closed_case", at),)
+        return case, Effect("void", "closed_case", at)
     if case.agency is None:
-        return case, ()
-    if case.level in _LOW and any(WHISTLE in text for text in (progress["note"] or "", *progress["extra"].values())):
+        return case, None
+    if case.level in _LOW and told.whistle:
         called = (profile.agencies.get(code) for code in case.co_agencies)
         department = next((a for a in called if a is not None and a.level not in _LOW), None)
         department = department or router.directory.above(case.agency)
@@ -222,31 +324,31 @@ def _give_back(case: CaseState, progress: Progress, router: Router, profile: Pro
             return _hand_over(case, department, "escalated", "whistle", at, router, profile)
     since = case.started_at if case.dispatched_at is None else case.dispatched_at
     if at > router.calendar.after(since, profile.cases.return_within):
-        return case, (Effect("void", "late_return", at),)
-    back = replace(case, returns=case.returns + 1)
+        return case, Effect("void", "late_return", at)
+    back = case._replace(returns=case.returns + 1)
     if profile.cases.return_clock == "restart":
         back = _restarted(back, at, router)
     above = router.directory.above(case.agency)
     if above is None:
-        back = replace(back, waits="top_level")
-        return back, (Effect("returned", "top_level", at, due_at=_new_due(case, back), manual_reason="top_level"),)
+        back = back._replace(waits="top_level")
+        return back, Effect("returned", "top_level", at, due_at=_new_due(case, back), manual_reason="top_level")
     return _hand_over(back, above, "escalated", "returned", at, router, profile, due_at=_new_due(case, back))
 
 
-def _extend(case: CaseState, progress: Progress, router: Router, profile: Profile) -> _Stepped:
+def _extend(case: CaseState, told: CaseStep, router: Router, profile: Profile) -> _Stepped:
     """延期: counts only where it was granted before the limit ran out, as in every figure of the hub."""
-    at, until = progress["occurred_at"], progress["extended_to"]
+    at, until = told.at, told.extended_to
     due = case.due_at
     if due is None or until is None:
-        return case, ()
+        return case, None
     if at > due:
-        return case, (Effect("void", "late_extension", at),)
+        return case, Effect("void", "late_extension", at)
     if until <= (case.deadline or due):
-        return case, (Effect("void", "no_longer_time", at),)
+        return case, Effect("void", "no_longer_time", at)
     longest = profile.cases.extension_at_most
     if longest and until > router.calendar.after(due, longest):
-        return case, (Effect("void", "long_extension", at),)
-    return replace(case, extended_to=until), (Effect("extended", "step", at, due_at=until),)
+        return case, Effect("void", "long_extension", at)
+    return case._replace(extended_to=until), Effect("extended", "step", at, due_at=until)
 
 
 def _hand_over(
@@ -264,23 +366,23 @@ def _hand_over(
     Going up level by level is no round: only changes that somebody made sideways or downwards are counted.
     """
     to_and_fro = len(case.path) >= 2 and case.path[-2] == target.code
-    moves = case.moves + (kind == "reassigned")
+    moves = case.moves + (kind == "reassigned" and case.agency is not None)
     if not to_and_fro and moves < profile.cases.reassignments:
         path = (*case.path, target.code)[-_PATH:]
-        gone = replace(case, path=path, level=target.level, moves=moves, dispatched_at=at, waits=None)
-        return gone, (_moved(kind, reason, at, target, target.level, due_at),)
+        gone = case._replace(path=path, level=target.level, moves=moves, dispatched_at=at, waits=None)
+        return gone, _moved(kind, reason, at, target, target.level, due_at)
     current = profile.agencies.get(case.agency or "", target)
     upper = max(target, current, key=lambda agency: LEVELS.index(agency.level))
     above = router.directory.above(upper.code) or upper
-    stopped = replace(case, path=(above.code,), level=above.level, moves=0, dispatched_at=at, waits="ping_pong")
+    stopped = case._replace(path=(above.code,), level=above.level, moves=0, dispatched_at=at, waits="ping_pong")
     told = _moved("escalated", "ping_pong", at, above, above.level, due_at)
-    return stopped, (told._replace(manual_reason="ping_pong", alert="ping_pong"),)
+    return stopped, told._replace(manual_reason="ping_pong", alert="ping_pong")
 
 
 def _restarted(case: CaseState, at: int, router: Router) -> CaseState:
     if case.time_limit is None:
         return case
-    return replace(case, started_at=at, due_at=router.calendar.after(at, case.time_limit), extended_to=None)
+    return case._replace(started_at=at, due_at=router.calendar.after(at, case.time_limit), extended_to=None)
 
 
 def _new_due(before: CaseState, after: CaseState) -> int | None:

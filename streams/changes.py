@@ -2,43 +2,125 @@
 
 from typing import Final, Literal
 
-from schemas.records import Change, Progress, Ruling
+from profiles import Profile
+from schemas.ids import digest_id
+from schemas.records import Alert, Case, Change, Ruling, StepTold
+from streams.cases import CaseState, CaseStep, Effect, settle, step, to_record
 from streams.decide import Origin
-from streams.state import PartitionState
+from streams.routing import Router
+from streams.state import Known, PartitionState
 
-_CLOSING: Final = frozenset({"close", "cancel"})
-_REOPENING: Final = frozenset({"redo", "rework", "resume"})
+#: Numbers of the changes that one step may lead to (schemas/change).
+AT_ONCE: Final = 0
+WHEN_MET: Final = 1
+AT_THE_END: Final = 2
 
-Kind = Literal["closed", "reopened", "accepted", "rejected", "unlinked", "merged", "void"]
+Kind = Literal[
+    "closed",
+    "finished",
+    "reopened",
+    "returned",
+    "escalated",
+    "reassigned",
+    "extended",
+    "noted",
+    "early",
+    "accepted",
+    "rejected",
+    "unlinked",
+    "merged",
+    "void",
+]
 
 
-def of_step(state: PartitionState, progress: Progress, origin: Origin, rule_version: str, key: str) -> Change | None:
-    """The change that a step makes: a case closed (办结, 作废) or reopened (重办, 返工); None for any other step.
+def of_step(
+    state: PartitionState, told: CaseStep, origin: Origin, router: Router, profile: Profile, number: int = AT_ONCE
+) -> tuple[Change, Alert | None]:
+    """The change that a step makes, and the alert that follows from it; `noted` where nobody has to know.
 
-    A step may come before its report is decided on: it is kept for it. The last step told wins, whatever its event time: a
-    source tells its steps in order.
+    A step that comes before its report is decided on is kept for it (`early`) and taken when that came: `number` WHEN_MET.
+    The last step told wins, whatever its event time: a source tells its steps in order.
     """
-    if progress["step"] in _CLOSING:
-        kind: Kind = "closed"
-    elif progress["step"] in _REOPENING:
-        kind = "reopened"
-    else:
-        return None
-    known = state.reports.get(progress["report_id"])
+    known = state.reports.get(told.report_id)
+    if known is None:
+        kept: StepTold = {
+            "name": told.name,
+            "unit": told.unit,
+            "satisfaction": told.satisfaction,
+            "extended_to": told.extended_to,
+            "whistle": told.whistle,
+        }
+        early = _change(
+            "early",
+            origin,
+            matter_id="",
+            report_ids=[told.report_id],
+            cause_id=told.progress_id,
+            reason="no_report",
+            changed_at=told.at,
+            profile=profile,
+            kept=kept,
+        )
+        return early, None
+    case, effect = step(known.case, told, router, profile)
+    change = _of_case(known, case, effect, told.at, told.progress_id, origin, number, profile)
+    if effect is None or effect.alert is None:
+        return change, None
+    return change, _ping_pong(known, effect, told.progress_id, profile)
+
+
+def of_end(known: Known, origin: Origin, cause_id: str, now: int, profile: Profile) -> Change:
+    """The 结案 of a closed case that the step at `origin` closed; `now`: event time."""
+    case, effect = settle(known.case, now)
+    assert effect is not None  # noqa: S101 - PartitionState.ended_case asked
+    return _of_case(known, case, effect, effect.at, cause_id, origin, AT_THE_END, profile)
+
+
+def _of_case(
+    known: Known,
+    case: CaseState,
+    effect: Effect | None,
+    at: int,
+    cause_id: str,
+    origin: Origin,
+    number: int,
+    profile: Profile,
+) -> Change:
     return _change(
-        kind,
+        "noted" if effect is None else effect.kind,
         origin,
-        matter_id=known.matter_id if known else "",
-        report_ids=[progress["report_id"]],
-        cause_id=progress["progress_id"],
-        reason=progress["step"],
-        changed_at=progress["occurred_at"],
-        rule_version=rule_version,
-        key=key,
+        number=number,
+        matter_id=known.matter_id,
+        report_ids=[known.report_id],
+        cause_id=cause_id,
+        reason="step" if effect is None else effect.reason,
+        changed_at=at if effect is None else effect.at,
+        profile=profile,
+        effect=effect,
+        case=to_record(case),
     )
 
 
-def of_ruling(state: PartitionState, ruling: Ruling, origin: Origin, rule_version: str, key: str) -> Change:
+def _ping_pong(known: Known, effect: Effect, progress_id: str, profile: Profile) -> Alert:
+    """循环交办: the case went to and fro, and waits at `effect`'s agency for a person."""
+    return {
+        "alert_id": digest_id("ping_pong", known.matter_id, progress_id),
+        "rule": "ping_pong",
+        "severity": "warning",
+        "subject_type": "matter",
+        "subject": known.matter_id,
+        "place_key": profile.county_code,
+        "raised_at": effect.at,
+        "cleared_at": None,
+        "value": None,
+        "threshold": None,
+        "summary": f"工单在部门间循环交办，已停在{effect.agency_name or '最高一级'}，请研判后指定主办单位。",
+        "report_ids": [known.report_id],
+        "rule_version": profile.rule_version,
+    }
+
+
+def of_ruling(state: PartitionState, ruling: Ruling, origin: Origin, profile: Profile) -> Change:
     """The change that a ruling makes; `void` with the reason where it can have no effect."""
     kind, matter_id, from_matter_id, report_ids, problem = _ruled(state, ruling)
     return _change(
@@ -51,8 +133,7 @@ def of_ruling(state: PartitionState, ruling: Ruling, origin: Origin, rule_versio
         ruled_by=ruling["ruled_by"],
         reason=problem or ruling["reason"],
         changed_at=ruling["ruled_at"],
-        rule_version=rule_version,
-        key=key,
+        profile=profile,
     )
 
 
@@ -97,29 +178,35 @@ def _change(
     cause_id: str,
     reason: str,
     changed_at: int,
-    rule_version: str,
-    key: str,
+    profile: Profile,
+    number: int = AT_ONCE,
     from_matter_id: str | None = None,
     ruled_by: str | None = None,
+    effect: Effect | None = None,
+    kept: StepTold | None = None,
+    case: Case | None = None,
 ) -> Change:
     return {
         "intake_topic": origin.topic,
         "intake_partition": origin.partition,
         "intake_offset": origin.offset,
-        "number": 0,
+        "number": number,
         "change": kind,
         "matter_id": matter_id,
         "from_matter_id": from_matter_id,
         "report_ids": report_ids,
-        "agency_code": None,
-        "agency_name": None,
-        "level": None,
-        "due_at": None,
-        "manual_reason": None,
+        "agency_code": effect.agency_code if effect else None,
+        "agency_name": effect.agency_name if effect else None,
+        "level": effect.level if effect else None,
+        "due_at": effect.due_at if effect else None,
+        "manual_reason": effect.manual_reason if effect else None,
         "cause_id": cause_id,
         "ruled_by": ruled_by,
         "reason": reason,
         "changed_at": changed_at,
-        "place_key": key,
-        "rule_version": rule_version,
+        "place_key": profile.county_code,
+        "rule_version": profile.rule_version,
+        "list_version": None if ruled_by else profile.named_list,
+        "step": kept,
+        "case": case,
     }

@@ -14,9 +14,11 @@ from profiles import Channel, Profile
 from schemas import topics
 from schemas.codec import Codec, DecodeError, parse
 from schemas.ids import digest_id, report_id
-from schemas.records import Change, DeadLetter, Report, RoutedReport
+from schemas.records import Alert, Change, DeadLetter, Report, RoutedReport
 from schemas.registry import schema
 from streams import changes
+from streams.cases import CaseStep, telling
+from streams.classify import Classifier
 from streams.decide import Decider, Origin
 from streams.direct import check_direct
 from streams.state import PartitionState
@@ -171,12 +173,13 @@ class RecordReader:
 class ChunkDecider:
     """Turns chunks into outputs, with the rules of a profile."""
 
-    def __init__(self, profile: Profile, codec: Codec) -> None:
-        """Prepare the rules and the encoders."""
+    def __init__(self, profile: Profile, codec: Codec, classifier: Classifier | None = None) -> None:
+        """Prepare the rules and the encoders; `classifier`: of reports whose kind nobody named."""
         self._profile = profile
         self._codec = codec
         self._reader = RecordReader(profile, codec)
-        self._decider = Decider(profile)
+        self._decider = Decider(profile, classifier)
+        self._telling = telling(profile)
         self._encoder = RoutedEncoder(codec)
 
     def run(self, state: PartitionState, topic: str, partition: int, records: Iterable[Record]) -> Outputs:
@@ -187,6 +190,8 @@ class ChunkDecider:
         feed = topics.feed_of(topic)
         one = {topics.PROGRESS: self._step, topics.RULINGS: self._ruling}.get(topic, self._report)
         out = Outputs()
+        # What a worker that died in the middle still owes to the log.
+        self._follow_up(state, partition, out)
         for record in records:
             if state.has_decided(topic, record.offset):
                 continue
@@ -195,6 +200,8 @@ class ChunkDecider:
             except DecodeError as error:
                 out.dead_letters.append(self._reader.dead_letter(feed, topic, partition, record, error))
                 out.counts[metrics.DEAD_LETTERED, (feed, STAGE, error.code)] += 1
+                continue
+            self._follow_up(state, partition, out)
         return out
 
     def _report(self, state: PartitionState, origin: Origin, feed: str, record: Record, out: Outputs) -> None:
@@ -202,7 +209,7 @@ class ChunkDecider:
         report, value = self._reader.report(feed, record)
         decision = self._decider.decide(state, report, origin)
         routed = decision.routed
-        state.apply(routed, decision.facts, decision.told)
+        surges = state.apply(routed, decision.facts, decision.told)
         message = report["place_key"].encode(), self._encoder.encode(routed, value)
         out.routed.append(message)
         counts[metrics.DECIDED, (feed,)] += 1
@@ -218,24 +225,45 @@ class ChunkDecider:
             counts[metrics.MANUAL, (feed, routed["manual_reason"])] += 1
         else:
             counts[metrics.ROUTED, (feed, routed["level"] or "")] += 1
-        if decision.alert is not None:
-            alert = decision.alert
-            out.alerts.append((alert["subject"].encode(), self._codec.encode("alert", alert)))
-            counts[metrics.ALERTED, (alert["rule"],)] += 1
+        for alert in decision.alerts:
+            self._alert(alert, out)
+        for surge in surges:
+            self._alert(self._decider.surge_alert(state, surge), out)
 
     def _step(self, state: PartitionState, origin: Origin, _feed: str, record: Record, out: Outputs) -> None:
         progress = self._codec.progress(record.value or b"")
-        profile = self._profile
-        self._changed(state, changes.of_step(state, progress, origin, profile.rule_version, profile.county_code), out)
+        if progress["step"] in self._telling:
+            self._take(state, CaseStep.of(progress), origin, changes.AT_ONCE, out)
 
     def _ruling(self, state: PartitionState, origin: Origin, _feed: str, record: Record, out: Outputs) -> None:
         ruling = self._codec.ruling(record.value or b"")
-        profile = self._profile
-        self._changed(state, changes.of_ruling(state, ruling, origin, profile.rule_version, profile.county_code), out)
+        self._changed(state, changes.of_ruling(state, ruling, origin, self._profile), out)
 
-    def _changed(self, state: PartitionState, change: Change | None, out: Outputs) -> None:
-        if change is None:
-            return
+    def _follow_up(self, state: PartitionState, partition: int, out: Outputs) -> None:
+        """What follows from what came before: steps kept for a report that has come, and cases whose time for a rating is over.
+
+        It depends on the state alone, and is done before anything else is decided: the same after a crash.
+        """
+        while (kept := state.kept_step()) is not None:
+            offset, told = kept
+            self._take(state, told, Origin(topics.PROGRESS, partition, offset), changes.WHEN_MET, out)
+        while (ended := state.ended_case()) is not None:
+            known, offset, cause_id = ended
+            origin = Origin(topics.PROGRESS, partition, offset)
+            self._changed(state, changes.of_end(known, origin, cause_id, state.newest, self._profile), out)
+
+    def _take(self, state: PartitionState, told: CaseStep, origin: Origin, number: int, out: Outputs) -> None:
+        change, alert = changes.of_step(state, told, origin, self._decider.router, self._profile, number)
+        self._changed(state, change, out)
+        if alert is not None:
+            self._alert(alert, out)
+
+    def _changed(self, state: PartitionState, change: Change, out: Outputs) -> None:
         state.apply_change(change)
         out.routed.append((change["place_key"].encode(), self._codec.encode("change", change)))
         out.counts[metrics.CHANGED, (change["change"],)] += 1
+
+    def _alert(self, alert: Alert, out: Outputs) -> None:
+        out.alerts.append((alert["subject"].encode(), self._codec.encode("alert", alert)))
+        if alert["cleared_at"] is None:
+            out.counts[metrics.ALERTED, (alert["rule"],)] += 1

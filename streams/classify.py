@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import opencc
@@ -29,14 +29,17 @@ Runs = NDArray[np.uint64]
 VERSION: Final = 1
 #: Characters of title and content that are read: what comes later costs time and tells no more.
 READ: Final = 1_200
-#: Words of the opening, most of which are the title.
-HEAD_WORDS: Final = 8
-#: Weight of each block of features: runs of characters, words, runs of the opening.
-WEIGHTS: Final = (1.0, 1.0, 0.8)
+#: Words of the title, near enough, and of the opening: title and first sentence.
+TITLE_WORDS: Final = 8
+OPENING_WORDS: Final = 25
+#: Weight of each block of features: words, runs of characters of the text, of the title, of the opening.
+WEIGHTS: Final = (1.0, 1.0, 0.7, 0.7)
 _WORD: Final = re.compile(r"[\u4e00-\u9fffa-z0-9]+")
 _SIMPLE: Final = opencc.OpenCC("t2s")
 #: Bits of a character; a run of three fits into one number.
 _BITS: Final = np.uint64(21)
+#: Arrays of a model file.
+_RUNS: Final = ("text_runs", "title_runs", "opening_runs")
 #: Of a confidence: the same on every machine, whatever the order in which its numpy adds.
 DIGITS: Final = 4
 
@@ -89,11 +92,12 @@ def _folded(text: str) -> str:
     return str(_SIMPLE.convert(unicodedata.normalize("NFKC", whole).lower()))
 
 
-def runs_of(words: Sequence[str]) -> tuple[Runs, Runs]:
-    """Runs of two and three characters of a text, and of one to three of its opening, as numbers, with repetitions."""
-    _, more = _runs("".join(words)[:READ])
-    head = _runs("".join(words[:HEAD_WORDS])[:READ])
-    return more, np.concatenate(head)
+def runs_of(words: Sequence[str]) -> tuple[Runs, Runs, Runs]:
+    """Runs of characters as numbers, with repetitions: of the text those of two and three, of title and opening one to three."""
+    _, text = _runs("".join(words)[:READ])
+    title = np.concatenate(_runs("".join(words[:TITLE_WORDS])[:READ]))
+    opening = np.concatenate(_runs("".join(words[:OPENING_WORDS])[:READ]))
+    return text, title, opening
 
 
 def _runs(text: str) -> tuple[Runs, Runs]:
@@ -103,28 +107,28 @@ def _runs(text: str) -> tuple[Runs, Runs]:
 
 
 class Vocabulary:
-    """The features of a model: first the runs, then the words, then the opening's runs, each sorted; `idf` of each."""
+    """The features of a model in the order of their rows: the words, then the runs of each block, each sorted; `idf` of each."""
 
-    def __init__(self, runs: Runs, words: Sequence[str], opening: Runs, idf: NDArray[np.float32]) -> None:
-        """Prepare the look-ups."""
-        self.runs, self.words, self.opening, self.idf = runs, words, opening, idf
-        self._row_of_word = {word: len(runs) + row for row, word in enumerate(words)}
+    def __init__(self, words: Sequence[str], runs: Sequence[Runs], idf: NDArray[np.float32]) -> None:
+        """`runs`: of text, title and opening."""
+        self.words, self.runs, self.idf = words, runs, idf
+        self._row_of_word = {word: row for row, word in enumerate(words)}
 
     def vector(self, words: Sequence[str]) -> tuple[NDArray[np.int64], Floats]:
         """Rows of the table and TF-IDF values of a text; each block of features has the length of its weight."""
-        runs, opening = runs_of(words)
-        get = self._row_of_word.get
-        known = [row for row in map(get, words) if row is not None]
-        blocks = (
-            _found(self.runs, runs, 0),
-            np.unique(np.array(known, dtype=np.int64), return_counts=True),
-            _found(self.opening, opening, len(self.runs) + len(self.words)),
-        )
+        known = [row for row in map(self._row_of_word.get, words) if row is not None]
+        blocks: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = [
+            np.unique(np.array(known, dtype=np.int64), return_counts=True)
+        ]
+        first = len(self.words)
+        for of_block, runs in zip(self.runs, runs_of(words), strict=True):
+            blocks.append(_found(of_block, runs, first))
+            first += len(of_block)
         rows: list[NDArray[np.int64]] = []
         values: list[Floats] = []
         for (index, count), weight in zip(blocks, WEIGHTS, strict=True):
             if len(index):
-                value = (1 + np.log(count)) * self.idf[index]
+                value: Floats = (1 + np.log(count)) * self.idf[index]
                 rows.append(index)
                 values.append(value * (weight / math.sqrt(value @ value)))
         return (np.concatenate(rows), np.concatenate(values)) if rows else (np.zeros(0, np.int64), np.zeros(0))
@@ -200,12 +204,12 @@ class Classifier:
     def save(self, path: Path) -> None:
         """One .npz without pickles; the same model gives the same bytes."""
         with path.open("wb") as file:
+            runs: dict[str, Any] = dict(zip(_RUNS, self.model.vocabulary.runs, strict=True))
             np.savez_compressed(
                 file,
                 told=_bytes(json.dumps(asdict(self.told), ensure_ascii=False)),
-                runs=self.model.vocabulary.runs,
                 words=_bytes("\n".join(self.model.vocabulary.words)),
-                opening=self.model.vocabulary.opening,
+                **runs,
                 idf=self.model.vocabulary.idf,
                 table=self.model.table,
                 intercept=self.model.intercept,
@@ -224,8 +228,9 @@ class Classifier:
                 raise ModelError(f"{path.name} is a model of version {told['version']}, not {VERSION}: {again}")
             told = Told(**told | {"classes": tuple(told["classes"])})
             words = parts["words"].tobytes().decode().split("\n") if len(parts["words"]) else []
-            vocabulary = Vocabulary(parts["runs"], words, parts["opening"], parts["idf"])
-            rows, k = len(parts["runs"]) + len(words) + len(parts["opening"]), len(told.classes)
+            runs = [parts[name] for name in _RUNS]
+            vocabulary = Vocabulary(words, runs, parts["idf"])
+            rows, k = len(words) + sum(map(len, runs)), len(told.classes)
             shapes = [parts[name].shape for name in ("idf", "table", "intercept", "scale")]
             if shapes != [(rows,), (rows, 2 * k), (k,), (k + 1, k)]:
                 raise ModelError(f"{path.name} is damaged: its tables do not fit together; {again}")

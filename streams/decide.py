@@ -1,16 +1,20 @@
-"""One decision: matter, relation, agency, due time and alert for one report. Pure: same state, same report, same answer."""
+"""One decision: matter, relation, agency, due time and alerts for one report. Pure: same state, same report, same answer."""
 
 from typing import Final, NamedTuple
 
 from profiles import Profile
 from schemas.ids import digest_id
 from schemas.records import Alert, Report, RoutedReport
+from streams.cases import follow, resume
+from streams.classify import Classifier, kind_of
 from streams.likeness import Told
 from streams.matching import Link, find_link
-from streams.routing import Router
+from streams.routing import Route, Router, priority_of
 from streams.state import Facts, PartitionState, facts_of
+from streams.surge import Surge, SurgeRule
 
 MASS_APPEAL: Final = "mass_appeal"
+EMERGENCY: Final = "emergency"
 _ALERT_REPORTS: Final = 20
 
 
@@ -23,10 +27,10 @@ class Origin(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What follows from one report: a record of the decision log, perhaps an alert. `facts`, `told`: of the report."""
+    """What follows from one report: a record of the decision log, perhaps alerts. `facts`, `told`: of the report."""
 
     routed: RoutedReport
-    alert: Alert | None
+    alerts: tuple[Alert, ...]
     facts: Facts
     told: Told | None
 
@@ -45,17 +49,23 @@ class _Match(NamedTuple):
 class Decider:
     """The rules of one profile."""
 
-    def __init__(self, profile: Profile) -> None:
-        """Prepare the responsibility list and the matching limits."""
-        self._profile = profile
-        self._router = Router(profile)
+    def __init__(self, profile: Profile, classifier: Classifier | None = None) -> None:
+        """Prepare the responsibility list and the matching limits; `classifier`: of reports whose kind nobody named."""
+        self.profile = profile
+        self.router = Router(profile)
+        self._classifier = classifier
 
     def decide(self, state: PartitionState, report: Report, origin: Origin) -> Decision:
         """Decide on one report without changing anything; `state.apply(decision.routed)` takes the decision in."""
         facts = facts_of(report)
         told = state.index.told(facts.reading) if facts.reading is not None else None
         match = self._match(state, facts, told, report)
-        route = self._router.route(report)
+        kind = kind_of(report, self._classifier)
+        route = self._placed(state, match, report, self.router.route(report, kind))
+        persons = self._persons(state, match, facts)
+        if persons >= self.profile.mass_appeal_persons:
+            reasons = (*route.priority_reasons, "mass_appeal")
+            route = route._replace(priority_reasons=reasons, priority=priority_of(reasons))
         routed: RoutedReport = {
             "intake_topic": origin.topic,
             "intake_partition": origin.partition,
@@ -66,31 +76,47 @@ class Decider:
             "linked_to": match.linked_to,
             "score": match.score,
             "reasons": list(match.reasons),
-            "rule_version": self._profile.rule_version,
+            "rule_version": self.profile.rule_version,
             "agency_code": route.agency_code,
             "agency_name": route.agency_name,
             "co_agencies": list(route.co_agencies),
             "level": route.level,
             "due_at": route.due_at,
             "time_limit": route.time_limit,
-            "list_version": self._profile.list_version if route.list_row else None,
+            "list_version": route.list_version,
             "list_row": route.list_row,
             "manual_reason": route.manual_reason,
             "review_matter": match.review_matter,
             "review_score": match.review_score,
-            "kind_by": None,
-            "kind_confidence": None,
-            "routed_kind": report["matter_kind"] or None,
-            "flow": "",
-            "posts": [],
-            "approval": None,
-            "priority": "normal",
-            "priority_reasons": [],
-            "emergency": None,
-            "milestones": [],
+            "kind_by": kind.by if kind else None,
+            "kind_confidence": kind.confidence if kind else None,
+            "routed_kind": kind.kind if kind else None,
+            "flow": route.flow,
+            "posts": list(route.posts),
+            "approval": route.approval,
+            "priority": route.priority,
+            "priority_reasons": list(route.priority_reasons),
+            "emergency": route.emergency,
+            "milestones": list(route.milestones),
             "report": report,
         }
-        return Decision(routed, self._mass_appeal(state, match, facts, report), facts, told)
+        alerts = []
+        if route.emergency is not None and match.outcome == "routed":
+            alerts.append(self._emergency(match, route.emergency, report))
+        if persons == self.profile.mass_appeal_persons:
+            alerts.append(self._mass_appeal(state, match, facts, report))
+        return Decision(routed, tuple(alerts), facts, told)
+
+    def _placed(self, state: PartitionState, match: _Match, report: Report, route: Route) -> Route:
+        """Where the report goes: to the agency of its matter, or where its own case went in the meantime."""
+        if match.relation in ("repeat", "joined") and match.linked_to is not None:
+            lead = state.reports[match.linked_to].case
+            return follow(route, lead, report["reported_at"], self.router, self.profile)
+        if match.relation in ("revision", "replay"):
+            case = state.reports[report["report_id"]].case
+            if case.stepped or match.relation == "replay":
+                return resume(route, case, self.profile)
+        return route
 
     def _match(self, state: PartitionState, facts: Facts, told: Told | None, report: Report) -> _Match:
         known = state.reports.get(facts.report_id)
@@ -99,8 +125,8 @@ class Decider:
                 return _Match("replay", known.matter_id, "replay", facts.report_id, 1.0, ("same_message=1",))
             matter_id = facts.report_id if report["confidential"] else known.matter_id
             return _Match("routed", matter_id, "revision", facts.report_id, 1.0, ("same_report_id=1",))
-        rules = self._profile.matching
-        link = find_link(state, facts, told, self._profile.matters, rules)
+        rules = self.profile.matching
+        link = find_link(state, facts, told, self.profile.matters, rules)
         if link is None or link.score < rules.review:
             return _Match("routed", facts.report_id, "new", None, None, link.reasons if link else ())
         partner = link.partner
@@ -110,21 +136,45 @@ class Decider:
         relation = _relation(state, facts, link)
         return _Match("routed", partner.matter_id, relation, partner.report_id, link.score, link.reasons)
 
-    def _mass_appeal(self, state: PartitionState, match: _Match, facts: Facts, report: Report) -> Alert | None:
-        """群诉: the alert at the report that brings a matter to its k-th person."""
+    def _persons(self, state: PartitionState, match: _Match, facts: Facts) -> int:
+        """Of a report that brings another person to a matter: how many these are now; 0 for any other."""
         if match.relation != "joined" or facts.reporter_key is None:
-            return None
+            return 0
         matter = state.matter(match.matter_id)
-        if matter is None:
-            return None
-        persons = len(matter.reporters) + 1  # "joined" says that this person is not among them yet
-        threshold = self._profile.mass_appeal_persons
-        if persons != threshold:
-            return None
-        members = sorted((state.reports[i].reported_at, i) for i in matter.report_ids)
-        kind = self._profile.matters.get(state.reports[members[0][1]].matter_kind)
-        community = self._profile.communities.get(facts.community_code or "")
-        where = f"{community.street}{community.name}" if community else "未知地点"
+        return len(matter.reporters) + 1 if matter else 0  # "joined" says that this person is not among them yet
+
+    def _where(self, community_code: str | None) -> str:
+        community = self.profile.communities.get(community_code or "")
+        return f"{community.street}{community.name}" if community else "未知地点"
+
+    def _named(self, kind: str | None) -> str:
+        matter = self.profile.matters.get(kind or "")
+        return matter.name_zh if matter else "类别未知"
+
+    def _emergency(self, match: _Match, number: str, report: Report) -> Alert:
+        """A text that tells of danger to life."""
+        return {
+            "alert_id": digest_id(EMERGENCY, report["report_id"], number),
+            "rule": EMERGENCY,
+            "severity": "critical",
+            "subject_type": "matter",
+            "subject": match.matter_id,
+            "place_key": report["place_key"],
+            "raised_at": report["reported_at"],
+            "cleared_at": None,
+            "value": None,
+            "threshold": None,
+            "summary": f"{self._where(report['community_code'])}：来件称有人身危险，请立即转{number}处置并核实。",
+            "report_ids": [report["report_id"]],
+            "rule_version": self.profile.rule_version,
+        }
+
+    def _mass_appeal(self, state: PartitionState, match: _Match, facts: Facts, report: Report) -> Alert:
+        """群诉: the alert at the report that brings a matter to its k-th person."""
+        matter = state.matter(match.matter_id)
+        members = sorted((state.reports[i].reported_at, i) for i in (matter.report_ids if matter else ()))
+        threshold = float(self.profile.mass_appeal_persons)
+        kind = self._named(state.reports[members[0][1]].matter_kind)
         return {
             # One matter is a mass appeal once: its id stands for the onset, whatever the order of arrival.
             "alert_id": digest_id(MASS_APPEAL, match.matter_id, match.matter_id),
@@ -135,12 +185,47 @@ class Decider:
             "place_key": report["place_key"],
             "raised_at": max(members[-1][0], facts.reported_at),
             "cleared_at": None,
-            "value": float(persons),
-            "threshold": float(threshold),
-            "summary": f"{where}：{persons}人反映同一事项（{kind.name_zh if kind else '类别未知'}），请研判并统一处置。",
+            "value": threshold,
+            "threshold": threshold,
+            "summary": (
+                f"{self._where(facts.community_code)}：{threshold:g}人反映同一事项（{kind}），请研判并统一处置。"
+            ),
             "report_ids": [*[report_id for _, report_id in members[: _ALERT_REPORTS - 1]], facts.report_id],
-            "rule_version": self._profile.rule_version,
+            "rule_version": self.profile.rule_version,
         }
+
+    def surge_alert(self, state: PartitionState, surge: Surge) -> Alert:
+        """The alert that a surge begins with, or the one that clears it."""
+        kind, subject = surge.subject
+        what = f"{self._where(subject)}：{self._named(kind)}" if kind else "同一新话题"
+        return {
+            "alert_id": digest_id(surge.rule, " ".join(surge.subject), str(surge.raised_at)),
+            "rule": surge.rule,
+            "severity": "warning",
+            "subject_type": "place" if kind else "matter",
+            "subject": subject,
+            "place_key": self.profile.county_code,
+            "raised_at": surge.raised_at,
+            "cleared_at": surge.cleared_at,
+            "value": surge.value,
+            "threshold": round(surge.threshold, 2),
+            "summary": f"{what}{_SURGES[surge.rule].format(value=surge.value)}，请研判。",
+            # Whoever became confidential since is not named.
+            "report_ids": [
+                report_id
+                for report_id in surge.report_ids
+                if (known := state.reports.get(report_id)) is not None and known.reporter_key is not None
+            ],
+            "rule_version": self.profile.rule_version,
+        }
+
+
+#: What is told of each surge; {value} is what crossed the threshold.
+_SURGES: Final[dict[SurgeRule, str]] = {
+    "hot_spot": "短时间内有{value:g}人反映",
+    "unusual_day": "24小时内来件{value:g}件，明显高于往常",
+    "new_topic": "已有{value:g}人反映，类别未知",
+}
 
 
 def _relation(state: PartitionState, facts: Facts, link: Link) -> str:

@@ -5,6 +5,7 @@ Pure: the same profile, report and kind give the same route. docs/decisions/0022
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,8 @@ KindBy = Literal["source", "keywords", "model"]
 Priority = Literal["normal", "high", "top"]
 PriorityReason = Literal["urgent", "critical", "leader_call", "mass_appeal", "emergency"]
 
+#: Rows at places whose agencies are remembered.
+_PLACES: Final = 1 << 16
 #: Danger is told first, a threat last: what stands between in a long letter is history.
 DANGER_HEAD: Final = 300
 DANGER_END: Final = 150
@@ -79,6 +82,8 @@ class Router:
     def __init__(self, profile: Profile) -> None:
         """Index list and agencies; what a profile may not hold was refused when it was loaded."""
         self._profile = profile
+        self._row_of = {row.row: row for row in profile.responsibilities}
+        self._units = lru_cache(_PLACES)(self._find_units)
         self._rows = {(row.matter_kind, row.area, row.feed): row for row in profile.responsibilities}
         #: For each kind and feed: whether some row asks for the street, or the community.
         self._by_area: set[tuple[str, str, bool]] = {
@@ -90,7 +95,7 @@ class Router:
         self._territory = Territory(profile.areas, streets)
         self._zone = ZoneInfo(profile.timezone)
         self._danger = DangerWords(profile.emergencies)
-        self._version = f"{profile.list_version}+{profile.list_hash}" if profile.list_hash else profile.list_version
+        self._version = profile.named_list
         self._leaders = frozenset(channel.id for channel in profile.channels.values() if channel.leader_call)
         words = profile.routing.leader_words
         self._leader_words = re.compile("|".join(map(re.escape, words))) if words else None
@@ -115,12 +120,9 @@ class Router:
         row = self._row(kind.kind, place, at_sea, report["feed"])
         if row is None:
             return told._replace(manual_reason=self._why_none(kind.kind, place, report["feed"]))
-        agency = self._agency(row.agency, place, at_sea)
+        agency, helpers = self._units(row.row, place, at_sea)
         if agency is None:
             return told._replace(manual_reason="no_area")
-        helpers = (self._agency(unit, place, at_sea) for unit in row.co_agencies)
-        codes = dict.fromkeys(helper.code for helper in helpers if helper is not None)
-        codes.pop(agency.code, None)
         start = report["reported_at"]
         milestones: tuple[Milestone, ...] = tuple(
             {
@@ -133,7 +135,7 @@ class Router:
         return told._replace(
             agency_code=agency.code,
             agency_name=agency.name_zh,
-            co_agencies=tuple(codes),
+            co_agencies=helpers,
             # A word such as @grid may be answered by the level above; a row that names its agency names the level too.
             level=agency.level if row.agency.startswith("@") else row.level,
             due_at=milestones[-1]["due_at"],
@@ -153,7 +155,15 @@ class Router:
             day = datetime.fromtimestamp(report["reported_at"] / 1000, self._zone).date()
             community = self._territory.community_of(grid, day)
         street = street or self._territory.street_of(community)
-        return Place(street, community, grid, report["professional_grids"])
+        return Place(street, community, grid, tuple(report["professional_grids"]))
+
+    def _find_units(self, row_id: str, place: Place, at_sea: bool) -> tuple[Agency | None, tuple[str, ...]]:
+        """The agency that a row means at a place, and the codes of those that help it."""
+        row = self._row_of[row_id]
+        agency = self._agency(row.agency, place, at_sea)
+        helpers = (self._agency(unit, place, at_sea) for unit in row.co_agencies)
+        codes = dict.fromkeys(helper.code for helper in helpers if helper is not None and helper != agency)
+        return agency, tuple(codes)
 
     def _agency(self, unit: str, place: Place, at_sea: bool) -> Agency | None:
         if at_sea and unit.startswith("@") and not place.street:

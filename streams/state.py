@@ -12,9 +12,12 @@ from math import floor
 from typing import Final, NamedTuple
 
 from schemas.records import Change, Report, RoutedReport
+from schemas.topics import PROGRESS
+from streams.cases import CaseState, CaseStep, begin, of_record, settle
 from streams.likeness import Likeness, Text, Told, key_of, keys_kept, keys_told, mean_of, text_of
 from streams.postings import Postings
 from streams.reading import Reading, read
+from streams.surge import Surge, Surges
 
 _DAY_MS: Final = 24 * 3600 * 1000
 #: A report is forgotten when it is so much older than the newest event time of its partition: as long as `routed` is kept
@@ -33,8 +36,8 @@ _PACK_FROM: Final = 4096
 _TELLERS: Final = 8
 #: Matters of one key that are looked through for one that a report is in already.
 _SAME_KEY: Final = 20
-#: Cases closed before their report came; more are looked through for those that nothing will come for.
-_MOST_EARLY: Final = 10_000
+#: Steps kept for reports that have not come; of more those go that wait longest, with all steps of their report.
+MOST_EARLY: Final = 50_000
 
 
 class Facts(NamedTuple):
@@ -149,12 +152,18 @@ class OffsetSet:
             if 0 <= left < len(self._ranges) - 1 and self._ranges[left][1] + 1 == self._ranges[left + 1][0]:
                 self._ranges[left][1] = self._ranges.pop(left + 1)[1]
 
+    def add_up_to(self, offset: int) -> None:
+        """Add an offset and all before it."""
+        beyond = [found for found in self._ranges if found[1] > offset]
+        self._ranges = [[0, max([offset, *(last for first, last in beyond if first <= offset + 1)])]]
+        self._ranges += [found for found in beyond if found[0] > offset + 1]
+
 
 @dataclass(slots=True)
 class Known:
     """A report that was decided: what matching compares it by, its matter, the content of its last revision.
 
-    row: in the index; -1 for one that is in none. closed_at: when its case was closed (办结), None while it is open.
+    row: in the index; -1 for one that is in none. case: its life so far.
     """
 
     report_id: str
@@ -172,7 +181,7 @@ class Known:
     row: int
     matter_id: str
     content_hash: str
-    closed_at: int | None = None
+    case: CaseState
 
 
 @dataclass(slots=True)
@@ -246,8 +255,8 @@ class Matter:
 class PartitionState:
     """Everything that a decision in one partition number may depend on.
 
-    barred: pairs of report and matter that a person said do not belong together. closed_before: cases closed before their
-    report was decided on.
+    barred: pairs of report and matter that a person said do not belong together. early: steps that came before their
+    report, with their offsets. surges: counters by the rules of the profile in force.
     """
 
     decided: dict[str, OffsetSet] = field(default_factory=dict)
@@ -255,56 +264,131 @@ class PartitionState:
     matters: dict[str, Matter] = field(default_factory=dict)
     devices: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     barred: set[tuple[str, str]] = field(default_factory=set)
-    closed_before: dict[str, int] = field(default_factory=dict)
+    early: dict[str, list[tuple[int, CaseStep]]] = field(default_factory=dict)
+    surges: Surges = field(default_factory=Surges)
     newest: int = 0
     index: Likeness = field(default_factory=Likeness, compare=False)
     rows: list[Known | None] = field(default_factory=list, compare=False)
     _by_age: list[tuple[int, str]] = field(default_factory=list, compare=False)  # a heap: its order is no fact
     _dead_rows: int = field(default=0, compare=False)
+    _early_steps: int = 0
+    #: Reports that came after steps of theirs, which have not been taken yet.
+    _met: list[str] = field(default_factory=list)
+    #: A heap of closed cases by the time of their 结案 (0: at once): report, offset and id of the closing step. Entries of
+    #: cases that were finished or reopened since are left until their time comes.
+    _ending: list[tuple[int, str, int, str]] = field(default_factory=list, compare=False)
 
     def has_decided(self, topic: str, offset: int) -> bool:
         """Say whether the record at this offset of a topic has its outcome already."""
         return topic in self.decided and offset in self.decided[topic]
 
-    def apply(self, routed: RoutedReport, facts: Facts | None = None, told: Told | None = None) -> None:
-        """Take in a decision; the first one for an intake offset wins. `facts`, `told` spare making them again."""
+    def apply(self, routed: RoutedReport, facts: Facts | None = None, told: Told | None = None) -> list[Surge]:
+        """Take in a decision; the first one for an intake offset wins. Returns the surges that begin or end with it.
+
+        `facts`, `told` spare making them again.
+        """
         if not self._first(routed["intake_topic"], routed["intake_offset"]) or routed["outcome"] == "replay":
-            return
+            return []
         report = routed["report"]
-        known = self.reports.get(report["report_id"])
+        report_id = report["report_id"]
+        known = self.reports.get(report_id)
         if known is not None:
             known.content_hash = report["content_hash"]
+            if not known.case.stepped:
+                known.case = begin(routed)
             if report["confidential"]:
                 self._hide(known)
-            return
-        self._add(facts or facts_of(report), told, routed["matter_id"], report["content_hash"])
+            return []
+        self._add(facts or facts_of(report), told, routed["matter_id"], report["content_hash"], begin(routed))
         # A source's clock that runs ahead must not make the partition forget everything.
-        self.newest = max(self.newest, min(report["reported_at"], report["received_at"]))
+        moment = min(report["reported_at"], report["received_at"])
+        self.newest = max(self.newest, moment)
         self._forget()
+        if report_id in self.early and report_id in self.reports:
+            self._met.append(report_id)
+        return [] if report["appeal_type"] == "alarm" or report["confidential"] else self._surges(routed, moment)
+
+    def _surges(self, routed: RoutedReport, moment: int) -> list[Surge]:
+        """Count a report at its community or grid, or where its kind is not known with its matter."""
+        report = routed["report"]
+        person, report_id = report["reporter_key"], report["report_id"]
+        kind = routed["routed_kind"]
+        if not kind or routed["manual_reason"] == "unsure":
+            return self.surges.grown(routed["matter_id"], person, report_id, moment)
+        place = report["community_code"] or report["grid_code"]
+        return self.surges.seen(kind, place, person, report_id, moment) if place else []
 
     def apply_change(self, change: Change) -> None:
         """Take in what a step or a ruling changed; the first telling wins."""
-        offset = change["intake_offset"]
-        if change["number"] == 0 and not self._first(change["intake_topic"], offset):
+        topic, offset, number = change["intake_topic"], change["intake_offset"], change["number"]
+        if number == 0:
+            if self.has_decided(topic, offset):
+                return
+            # One that has no outcome can never have had one: these topics are taken in order, and what every later one
+            # led to stands behind it in the log.
+            self.decided.setdefault(topic, OffsetSet()).add_up_to(offset)
+        if topic == PROGRESS:
+            self._apply_step(change, offset, number)
             return
         kind = change["change"]
         for report_id in change["report_ids"]:
             known = self.reports.get(report_id)
-            if kind == "closed":
-                if known is None:
-                    self.closed_before[report_id] = change["changed_at"]
-                else:
-                    known.closed_at = change["changed_at"]
-            elif kind == "reopened":
-                self.closed_before.pop(report_id, None)
-                if known is not None:
-                    known.closed_at = None
-            elif known is not None and kind in ("accepted", "unlinked", "merged"):
+            if known is not None and kind in ("accepted", "unlinked", "merged"):
                 if kind == "unlinked" and change["from_matter_id"]:
                     self.barred.add((report_id, change["from_matter_id"]))
                 self._move(known, change["matter_id"])
             elif kind == "rejected":
                 self.barred.add((report_id, change["matter_id"]))
+
+    def _apply_step(self, change: Change, offset: int, number: int) -> None:
+        (report_id,) = change["report_ids"]
+        if change["step"] is not None:
+            self._keep(offset, CaseStep(change["cause_id"], report_id, at=change["changed_at"], **change["step"]))
+        elif number == 1 and not self._take_kept(report_id, offset):
+            return
+        known, record = self.reports.get(report_id), change["case"]
+        if known is None or record is None:
+            return
+        case = of_record(record)
+        if number == 2 and known.case != case._replace(finished_at=None):
+            return  # told again: it was finished, and perhaps opened again since
+        known.case = case
+        if change["change"] == "closed":
+            heapq.heappush(self._ending, (_ends(case), report_id, offset, change["cause_id"]))
+
+    def _keep(self, offset: int, told: CaseStep) -> None:
+        self.early.setdefault(told.report_id, []).append((offset, told))
+        self._early_steps += 1
+        while self._early_steps > MOST_EARLY:
+            longest = next(iter(self.early))
+            self._early_steps -= len(self.early.pop(longest))
+            self._met = [report_id for report_id in self._met if report_id != longest]
+
+    def _take_kept(self, report_id: str, offset: int) -> bool:
+        """Whether the step at this offset was kept, and is the next of its report's."""
+        kept = self.early.get(report_id)
+        if not kept or kept[0][0] != offset:
+            return False
+        del kept[0]
+        self._early_steps -= 1
+        if not kept:
+            del self.early[report_id]
+            self._met = [met for met in self._met if met != report_id]
+        return True
+
+    def kept_step(self) -> tuple[int, CaseStep] | None:
+        """The next step to take of those that came before their report, where that has come: its offset, and what it tells."""
+        return self.early[self._met[0]][0] if self._met else None
+
+    def ended_case(self) -> tuple[Known, int, str] | None:
+        """A closed case that is finished now, if any, with offset and id of the step that closed it."""
+        while self._ending and self._ending[0][0] <= self.newest:
+            ends, report_id, offset, cause_id = self._ending[0]
+            known = self.reports.get(report_id)
+            if known is not None and _ends(known.case) == ends and settle(known.case, self.newest)[1] is not None:
+                return known, offset, cause_id
+            heapq.heappop(self._ending)
+        return None
 
     def matter(self, matter_id: str) -> Matter | None:
         """The reports of a matter, and who reported; None for one that is not known, or no more."""
@@ -326,7 +410,7 @@ class PartitionState:
         matter = self.matter(matter_id)
         last = None
         for report_id in matter.report_ids if matter else ():
-            closed_at = self.reports[report_id].closed_at
+            closed_at = self.reports[report_id].case.closed_at
             if closed_at is None:
                 return None
             last = max(last or closed_at, closed_at)
@@ -346,7 +430,7 @@ class PartitionState:
         self.decided.setdefault(topic, OffsetSet()).add(offset)
         return True
 
-    def _add(self, facts: Facts, told: Told | None, matter_id: str, content_hash: str) -> None:
+    def _add(self, facts: Facts, told: Told | None, matter_id: str, content_hash: str, case: CaseState) -> None:
         if facts.reading is not None and told is None:
             told = self.index.told(facts.reading)
         known = Known(
@@ -365,7 +449,7 @@ class PartitionState:
             row=-1,
             matter_id=facts.report_id,
             content_hash=content_hash,
-            closed_at=self.closed_before.pop(facts.report_id, None),
+            case=case,
         )
         self.reports[facts.report_id] = known
         if facts.device:
@@ -464,9 +548,6 @@ class PartitionState:
             self._unlist(known)
             self._leave(known)
             del self.reports[known.report_id]
-        if len(self.closed_before) > _MOST_EARLY:
-            oldest = self.newest - KEEP_MS
-            self.closed_before = {name: at for name, at in self.closed_before.items() if at >= oldest}
         if self._dead_rows >= max(_PACK_FROM, len(self.rows) // 2):
             self._pack()
 
@@ -478,3 +559,8 @@ class PartitionState:
         for known in alive:
             if known.text is not None:
                 self._index(known, keys_kept(known.text))
+
+
+def _ends(case: CaseState) -> int:
+    """When a closed case is finished, as a key: 0 for one that waits for nobody."""
+    return 0 if case.finishes_at is None or case.finishes_at == case.closed_at else case.finishes_at

@@ -56,9 +56,9 @@ class _Spot:
 class Surges:
     """The counters of one partition."""
 
-    def __init__(self, rules: SurgeRules, most_keys: int = MOST_KEYS) -> None:
+    def __init__(self, rules: SurgeRules | None = None, most_keys: int = MOST_KEYS) -> None:
         """`most_keys`: bound of memory."""
-        self._rules = rules
+        self.rules = rules or SurgeRules()
         self._most = most_keys
         self._spots: OrderedDict[tuple[str, str], _Spot] = OrderedDict()
         self._active: dict[tuple[SurgeRule, tuple[str, str]], Surge] = {}
@@ -66,13 +66,19 @@ class Surges:
         self._now = 0
         self._swept = 0
 
+    def __eq__(self, other: object) -> bool:
+        """The same counts and onsets, by the same rules."""
+        return isinstance(other, Surges) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __len__(self) -> int:
         return len(self._spots)
 
     def seen(self, kind: str, place: str, person: str | None, report_id: str, at: int) -> list[Surge]:
         """What begins or ends with a report of a known kind; `person` None: nobody knows who, it counts as a report only."""
         subject = (kind, place)
-        spot = self._take(subject, person, report_id, at, self._rules.persons)
+        spot = self._take(subject, person, report_id, at, self.rules.persons)
         hour = at // HOUR_MS
         if hour > self._now // HOUR_MS - _KEPT_H:
             spot.hours[hour] = spot.hours.get(hour, 0) + 1
@@ -81,7 +87,7 @@ class Surges:
     def grown(self, matter_id: str, person: str | None, report_id: str, at: int) -> list[Surge]:
         """The same for a report of no known kind that belongs to a matter."""
         subject = ("", matter_id)
-        self._take(subject, person, report_id, at, self._rules.topic_persons)
+        self._take(subject, person, report_id, at, self.rules.topic_persons)
         return self._judge(subject)
 
     def _take(self, subject: tuple[str, str], person: str | None, report_id: str, at: int, enough: int) -> _Spot:
@@ -122,7 +128,7 @@ class Surges:
         return []
 
     def _measure(self, rule: SurgeRule, spot: _Spot) -> tuple[float, float]:
-        rules = self._rules
+        rules = self.rules
         if rule == "unusual_day":
             return self._day(spot)
         persons, hours = (
@@ -151,4 +157,4 @@ class Surges:
                 days[week - 1] += count
         mean = sum(days) / _WEEKS
         sigma = math.sqrt(sum((count - mean) ** 2 for count in days) / _WEEKS)
-        return max(float(self._rules.at_least), mean + self._rules.sigmas * max(sigma, _LEAST_SIGMA))
+        return max(float(self.rules.at_least), mean + self.rules.sigmas * max(sigma, _LEAST_SIGMA))

@@ -29,9 +29,12 @@ from schemas.records import Change, RoutedReport
 from streams import transport
 from streams.assembly import Assembler, Sessions
 from streams.chunks import ChunkDecider, Record
+from streams.classify import classifier_of
 from streams.decisionlog import LogReader, Writer
 from streams.process import LagGauges, WorkerError, client_logger, die, logger, quieten, serve_metrics
+from streams.reload import ListWatch
 from streams.state import PartitionState
+from streams.surge import Surges
 
 _LAG_SECONDS: Final = 5.0
 _LIST_TIMEOUT_S: Final = 30.0
@@ -101,7 +104,7 @@ def _pairs(headers: Any) -> tuple[tuple[str, bytes], ...]:
 class _Ledger:
     """State of one partition number, and the offset in `routed` up to which it holds the log."""
 
-    state: PartitionState = field(default_factory=PartitionState)
+    state: PartitionState
     end: int = 0
 
 
@@ -117,11 +120,14 @@ class Engine:
     """Decides chunks and keeps the state of the partition numbers this process has. `handle` runs in one thread."""
 
     def __init__(self, config: WorkerConfig) -> None:
-        """Prepare rules and producer."""
+        """Prepare rules and producer; raises streams.classify.ModelError where the profile's model can't be used."""
         self._consumed = frozenset(config.consumed)
         self._messages = config.messages
         self._codec = config.codec
-        self._decider = ChunkDecider(config.profile, config.codec)
+        self._profile = config.profile
+        self._lists = ListWatch(config.profile)
+        self._classifier = classifier_of(config.profile)
+        self._decider = ChunkDecider(config.profile, config.codec, self._classifier)
         self._assembler = Assembler(config.profile, config.codec)
         self._reader = LogReader(config.bootstrap)
         self._writer = Writer(config.bootstrap, config.linger_ms)
@@ -164,6 +170,7 @@ class Engine:
         # A rebalance during a long catch-up leaves this chunk to whoever has the partition now.
         if stale is not self._stale or partition not in (self.assigned or ()):
             return False
+        self._reload()
         ledger = self._ledgers[partition]
         outputs = self._decider.run(ledger.state, topic, partition, records)
         written = self._writer.write(partition, outputs)
@@ -177,6 +184,17 @@ class Engine:
         outputs.count()
         self._count_state()
         return True
+
+    def _reload(self) -> None:
+        """Take the lists of the profile that changed since the last chunk: a chunk is decided by one list."""
+        changed = self._lists.reloaded(self._profile)
+        if changed is None:
+            return
+        self._profile = changed
+        self._decider = ChunkDecider(changed, self._codec, self._classifier)
+        for ledger in self._ledgers.values():
+            ledger.state.surges.rules = changed.surge
+        logger.info("Routing by responsibility list %s from now on", changed.named_list)
 
     def _assemble(self, topic: str, partition: int, records: Sequence[Record]) -> bool:
         """Add the messages of a chunk to their reports, after those before it that this process has not seen.
@@ -201,7 +219,8 @@ class Engine:
         return True
 
     def _catch_up(self, numbers: frozenset[int]) -> None:
-        ledgers = {number: self._ledgers.get(number) or _Ledger() for number in numbers}
+        rules = self._profile.surge
+        ledgers = {n: self._ledgers.get(n) or _Ledger(PartitionState(surges=Surges(rules))) for n in numbers}
         begun = time.monotonic()
         begin = {number: ledger.end for number, ledger in ledgers.items()}
 

@@ -72,7 +72,7 @@ class Texts:
         """A channel's text. before: texts.toml's list of what one adds who calls again (again, rebound), or empty."""
         text = self._fill(draw, draw.pick(self._raw[channel]["text"]), trouble, figures, where)
         if before:
-            said = self._chosen(draw, draw.pick(self._raw["phrases"][before]))
+            said = self.chosen(draw, draw.pick(self._raw["phrases"][before]))
             text = f"{said}，{text}" if draw.chance(0.4) else f"{text.rstrip('。')}。{said}。"
         return text
 
@@ -80,7 +80,7 @@ class Texts:
         """A title; empty in channels without."""
         if channel not in ("hotline", "letter"):
             return ""
-        pattern = self._chosen(draw, draw.pick(self._raw[channel]["title"]))
+        pattern = self.chosen(draw, draw.pick(self._raw[channel]["title"]))
         return pattern.replace("{short}", short).replace("{topic}", self.topic(draw, trouble))
 
     def alone(self, draw: Draw, kind: str, trouble: Trouble, figures: Figures, where: str) -> str:
@@ -118,9 +118,10 @@ class Texts:
         given["n"], given["hour"] = str(figures.n), figures.hour
         text = _SLOT.sub(lambda found: given[found[1]], pattern)
         text = _SLOT.sub(lambda found: given[found[1]], text)  # the figures in what is said
-        return _DOUBLED.sub(r"\1", self._chosen(draw, text))
+        return _DOUBLED.sub(r"\1", self.chosen(draw, text))
 
-    def _chosen(self, draw: Draw, text: str) -> str:
+    def chosen(self, draw: Draw, text: str) -> str:
+        """The text with one of each [a|b|c]."""
         while found := _CHOICE.search(text):
             text = text[: found.start()] + draw.pick(found[1].split("|")) + text[found.end() :]
         return text

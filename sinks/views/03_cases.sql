@@ -12,7 +12,7 @@ CREATE OR REPLACE VIEW bi.cases {on_cluster}
     lon Nullable(Float64) COMMENT 'Longitude, WGS-84, degrees',
     lat Nullable(Float64) COMMENT 'Latitude, WGS-84, degrees',
     urgency LowCardinality(String) COMMENT '紧急程度: normal, urgent, critical',
-    matter_id String COMMENT 'The matter it belongs to: report_id of its first report',
+    matter_id String COMMENT 'The matter it belongs to now, see bi.joint_matters',
     relation LowCardinality(String) COMMENT 'How it belongs to the matter: new, repeat, joined, rebound, episode',
     agency_code LowCardinality(Nullable(String)) COMMENT '主办单位, see bi.agencies; NULL in the manual queue',
     agency_name LowCardinality(Nullable(String)) COMMENT '主办单位 name',
@@ -25,10 +25,11 @@ CREATE OR REPLACE VIEW bi.cases {on_cluster}
     responded_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 响应 that does not say 未联系 (nobody reached), UTC',
     closed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 办结, UTC; NULL while it was never closed',
     cancelled_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 作废, UTC',
+    finished_at Nullable(DateTime64(3, 'UTC')) COMMENT '结案, UTC: rated, or nobody rated in time; NULL before',
     steps UInt64 COMMENT 'Distinct steps known',
     base_due_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Due time given by the source, else by the responsibility list, UTC',
     due_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Effective due time: the latest of the extensions granted before the base due time, else that, UTC',
-    max_level LowCardinality(Nullable(String)) COMMENT 'Highest level that did a step; the routed level where no step names one',
+    max_level LowCardinality(Nullable(String)) COMMENT 'Highest level that did a step; where no step names one, that which must act or had to',
     satisfaction LowCardinality(Nullable(String)) COMMENT 'Latest 满意度 that is a rating: satisfied, basic, dissatisfied',
     is_closed Bool COMMENT 'It has a 办结 step',
     is_open Bool COMMENT 'Neither closed nor cancelled',
@@ -50,7 +51,11 @@ WITH
     coalesce(reports.source_due_at, reports.due_at) AS base_due,
     arrayMap(x -> x.2, arrayFilter(x -> x.1 <= base_due, life.extensions)) AS extended,
     if(empty(extended), base_due, arrayMax(extended)) AS effective_due,
-    if(step_level = 0, indexOf(levels, ifNull(reports.level, '')), step_level) AS highest
+    if(
+        step_level = 0,
+        greatest(indexOf(levels, ifNull(reports.level, '')), indexOf(levels, ifNull(reports.routed_level, ''))),
+        step_level
+    ) AS highest
 SELECT
     reports.report_id AS report_id,
     reports.feed AS feed,
@@ -77,6 +82,7 @@ SELECT
     life.responded_at AS responded_at,
     life.closed_at AS closed_at,
     life.cancelled_at AS cancelled_at,
+    reports.finished_at AS finished_at,
     ifNull(life.steps, 0) AS steps,
     base_due AS base_due_at,
     effective_due AS due_at,

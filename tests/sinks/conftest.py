@@ -19,7 +19,17 @@ from schemas import topics
 from sinks.batches import split
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
-from sinks.rows import STORED_TOPICS, TABLES, Origin, alert_rows, dead_letter_rows, progress_rows, routed_rows
+from sinks.rows import (
+    STORED_TOPICS,
+    TABLES,
+    Origin,
+    Row,
+    alert_rows,
+    change_rows,
+    dead_letter_rows,
+    progress_rows,
+    routed_rows,
+)
 from sinks.writer import insert_batch, open_clickhouse
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +37,14 @@ ROOT = Path(__file__).parents[2]
 PLACES = [TopicPartition(topic, partition, -1) for topic in STORED_TOPICS for partition in range(2)]
 
 _offsets = count()
-_ROWS = {
-    topics.ROUTED: routed_rows,
+
+
+def _log_rows(record: Any, origin: Origin) -> list[Row]:
+    return change_rows(record, origin) if "change" in record else routed_rows(record, origin)
+
+
+_ROWS: dict[str, Callable[[Any, Origin], list[Row]]] = {
+    topics.ROUTED: _log_rows,
     topics.PROGRESS: progress_rows,
     topics.ALERTS: alert_rows,
     topics.DEADLETTER: dead_letter_rows,

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from schemas.ids import digest_id
-from schemas.records import Alert, DeadLetter, Progress, Report, RoutedReport
+from schemas.records import Alert, Case, Change, DeadLetter, Progress, Report, RoutedReport
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -95,9 +95,76 @@ def routed(of: Report, **changed: Any) -> RoutedReport:
         "list_version": "demo-2025.1",
         "list_row": "R0001",
         "manual_reason": None,
+        "review_matter": None,
+        "review_score": None,
+        "kind_by": "source",
+        "kind_confidence": None,
+        "routed_kind": of["matter_kind"],
+        "flow": "livelihood",
+        "posts": [],
+        "approval": None,
+        "priority": "normal",
+        "priority_reasons": [],
+        "emergency": None,
+        "milestones": [],
         "report": of,
     }
     return RoutedReport(**{**fields, **changed})  # type: ignore[typeddict-item]
+
+
+def change(word: str, *names: str, **changed: Any) -> Change:
+    """What a ruling or step changed of the reports named `names`; a clerk's ruling where it says nothing else."""
+    fields: dict[str, Any] = {
+        "intake_topic": "rulings",
+        "intake_partition": 0,
+        "intake_offset": next(_numbers),
+        "number": 0,
+        "change": word,
+        "matter_id": "hotline12345-a",
+        "from_matter_id": None,
+        "report_ids": [f"hotline12345-{name}" for name in names],
+        "agency_code": None,
+        "agency_name": None,
+        "level": None,
+        "due_at": None,
+        "manual_reason": None,
+        "cause_id": "c" * 32,
+        "ruled_by": "clerk-07",
+        "reason": "同一工地",
+        "changed_at": NOON + HOUR,
+        "place_key": "370212",
+        "rule_version": "2025.2",
+        "list_version": None,
+        "step": None,
+        "case": None,
+    }
+    return Change(**{**fields, **changed})  # type: ignore[typeddict-item]
+
+
+def case(**changed: Any) -> Case:
+    """A case of a community, due five days after noon."""
+    fields: dict[str, Any] = {
+        "path": ["sq370212001003"],
+        "level": "community",
+        "co_agencies": [],
+        "flow": "livelihood",
+        "time_limit": "5 natural_day",
+        "list_version": "demo-2025.1",
+        "list_row": "R0001",
+        "started_at": NOON,
+        "due_at": NOON + 5 * DAY,
+        "extended_to": None,
+        "dispatched_at": None,
+        "closed_at": None,
+        "rated_at": None,
+        "finishes_at": None,
+        "finished_at": None,
+        "returns": 0,
+        "moves": 0,
+        "waits": None,
+        "stepped": True,
+    }
+    return Case(**{**fields, **changed})  # type: ignore[typeddict-item]
 
 
 def step(name: str, kind: str, occurred_at: int, **changed: Any) -> Progress:

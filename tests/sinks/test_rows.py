@@ -50,7 +50,11 @@ def test_every_field_of_the_contract_has_its_column() -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_the_columns_of_the_code_are_those_of_the_table(table: Table, hub: Any) -> None:
     described = hub.query(f"DESCRIBE TABLE {table.name}").result_rows
-    assert {name: kind for name, kind, default, *_ in described if not default} == table.columns
+    found = {name: kind for name, kind, default, *_ in described if not default}
+    # The server breaks the lines of a tuple's type.
+    assert {name: "".join(kind.split()) for name, kind in found.items()} == {
+        name: "".join(kind.split()) for name, kind in table.columns.items()
+    }
 
 
 def test_a_decision_is_one_flat_row_with_its_origin() -> None:

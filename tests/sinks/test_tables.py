@@ -14,11 +14,24 @@ from schemas.topics import ALERTS, DEADLETTER, PROGRESS, ROUTED
 from sinks.batches import split
 from sinks.rows import Origin, progress_rows, routed_rows
 from sinks.writer import insert_batch
-from tests.sinks.records import DAY, HOUR, NOON, alert, letter, local, report, routed, step, utc
+from tests.sinks.records import DAY, HOUR, NOON, alert, case, change, letter, local, report, routed, step, utc
 
 pytestmark = pytest.mark.clickhouse
 
-VIEWS = ("reports", "progress", "cases", "kpi_daily", "alerts", "dead_letters", "matters", "communities", "agencies")
+VIEWS = (
+    "reports",
+    "progress",
+    "cases",
+    "kpi_daily",
+    "alerts",
+    "dead_letters",
+    "matters",
+    "communities",
+    "agencies",
+    "changes",
+    "review_queue",
+    "joint_matters",
+)
 
 
 def rows(client: Any, query: str) -> list[tuple[Any, ...]]:
@@ -200,7 +213,9 @@ def test_bi_reads_nothing_but_its_views(bi: Any, query: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_bi_reads_every_view_whole(bi: Any, put: Callable[..., None], view: str) -> None:
-    put(ROUTED, [routed(report("a")), routed(report("b", street_code=None))])
+    question = {"review_matter": "hotline12345-a", "review_score": 0.4}
+    put(ROUTED, [routed(report("a")), routed(report("b", street_code=None), **question)])
+    put(ROUTED, [change("closed", "a", ruled_by=None, case=case())])
     put(PROGRESS, [step("a", "close", NOON)])
     put(ALERTS, [alert("a")])
     put(DEADLETTER, [letter("a")])
@@ -211,7 +226,12 @@ def test_bi_reads_every_view_whole(bi: Any, put: Callable[..., None], view: str)
 def test_a_view_reads_the_same_for_a_client_that_sets_join_use_nulls(
     hub: Any, put: Callable[..., None], view: str
 ) -> None:
-    put(ROUTED, [routed(report("a")), routed(report("b")), routed(report("c", confidential=True))])
+    question = {"review_matter": "hotline12345-a", "review_score": 0.4}
+    put(ROUTED, [routed(report("a")), routed(report("b"), **question), routed(report("c", confidential=True))])
+    put(
+        ROUTED,
+        [routed(report("e")), change("accepted", "e", matter_id="hotline12345-c"), change("closed", "a", case=case())],
+    )
     put(ROUTED, [routed(report("d"), relation="joined", matter_id="hotline12345-c", linked_to="hotline12345-c")])
     put(PROGRESS, [step("a", "close", NOON, level="grid")])
     query = f"SELECT * FROM bi.{view} ORDER BY ALL"

@@ -29,7 +29,7 @@ from sinks.errors import SinkError
 from sinks.run import count_cases, run_sink
 from sinks.writer import Sink, SinkConfig, _Pending, open_clickhouse
 from tests.sinks.conftest import ROOT, all_committed, committed, ends, send, url, wait_for
-from tests.sinks.records import DAY, NOON, alert, letter, report, routed, step
+from tests.sinks.records import DAY, NOON, alert, change, letter, report, routed, step
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
@@ -134,6 +134,23 @@ def test_every_record_of_every_topic_becomes_its_row_and_is_committed(
         "FROM hub.routed ORDER BY _partition"
     ).result_rows
     assert row == [(ROUTED, 0, 1, 1, 1), (ROUTED, 1, 1, 1, 1)]
+
+
+def test_decisions_and_changes_of_one_partition_go_to_their_own_tables_and_nothing_else_may_stand_there(
+    settings: dict[str, Any], kafka: EmbeddedKafka, hub: Any, profile: Profile
+) -> None:
+    (name,) = names(1)
+    foreign = CODEC.encode("alert", alert("foreign"))
+    mixed = [*decisions([name]), CODEC.encode("change", change("rejected", name)), foreign]
+    send(kafka, ROUTED, mixed)
+    with running(SinkConfig(**settings, profile=profile)) as raised:
+        wait_for(lambda: raised or all_committed(kafka, settings["group"], ROUTED))
+        wait_for(lambda: raised or all_committed(kafka, settings["group"], DEADLETTER))
+    assert not raised
+    assert counts(hub) == (1, 1, 1)
+    assert counts(hub, "hub.changes", "cause_id") == (1, 1, 1)
+    found = hub.query("SELECT reason_code, original FROM hub.dead_letters FINAL").result_rows
+    assert [code for code, _ in found] == ["bad_record"]
 
 
 def test_reading_the_whole_log_again_changes_no_row_on_read(

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import (
@@ -113,7 +113,9 @@ class Hub:
         return found
 
     def decisions(self) -> list[RoutedReport]:
-        return [CODEC.routed_report(m.value()) for m in self.read(topics.ROUTED)]
+        """Of the decision log the records on reports."""
+        log = (CODEC.decode(m.value()) for m in self.read(topics.ROUTED))
+        return [cast(RoutedReport, record) for subject, record in log if subject == "routed_report"]
 
     def decided_offsets(self) -> Counter[tuple[str, int, int]]:
         """How often each intake offset stands in the decision log."""

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from profiles import Profile
 from profiles.flows import CaseRules, Step
 from schemas.records import Progress
-from streams.cases import CaseState, Effect, begin, bundled_due, settle, step
-from streams.routing import RoutedKind, Router
+from streams.cases import CaseState, CaseStep, Effect, begin, bundled_due, settle, step
+from streams.decide import Decider, Origin
+from streams.state import PartitionState
 from tests.streams.make import DAY, HOUR, PROFILE, START, UNHURRIED, report
 
 COMMUNITY = "370212001003"
@@ -53,13 +54,16 @@ class Case:
     """A case of the demo profile and all that followed from its steps."""
 
     def __init__(self, kind: str = "noise", profile: Profile = PROFILE, **changes: Any) -> None:
-        self.profile, self.router = profile, Router(profile)
-        made = report(**changes)
-        self.state: CaseState = begin(self.router.route(made, RoutedKind(kind, "source")), made["reported_at"])
+        decider = Decider(profile)
+        self.profile, self.router = profile, decider.router
+        made = report(matter_kind=kind, **changes)
+        self.state: CaseState = begin(decider.decide(PartitionState(), made, Origin("intake.x", 0, 0)).routed)
 
     def does(self, name: str, at: int, **changes: Any) -> tuple[Effect, ...]:
-        self.state, effects = step(self.state, told(name, at, **changes), self.router, self.profile)
-        return effects
+        """All that follows at once, the end of a case that waits for nobody included."""
+        self.state, effect = step(self.state, CaseStep.of(told(name, at, **changes)), self.router, self.profile)
+        self.state, ended = settle(self.state, 0)
+        return tuple(found for found in (effect, ended) if found is not None)
 
 
 def kinds(effects: tuple[Effect, ...]) -> list[tuple[str, str]]:
@@ -107,14 +111,26 @@ def test_a_cancelled_case_is_finished_without_a_rating() -> None:
 
 def test_a_case_that_nobody_rates_is_finished_when_the_time_for_it_is_over() -> None:
     case = Case()
-    assert settle(case.state, START + 365 * DAY, PROFILE) == (case.state, ())
+    assert settle(case.state, START + 365 * DAY) == (case.state, None)
     case.does("close", START)
     ends = START + 7 * DAY
-    assert settle(case.state, ends - 1, PROFILE) == (case.state, ())
+    assert settle(case.state, ends - 1) == (case.state, None)
     for asked in (ends, ends + 30 * DAY):
-        state, effects = settle(case.state, asked, PROFILE)
-        assert (kinds(effects), state.finished_at) == ([("finished", "rating_timeout")], ends)
-        assert settle(state, asked + DAY, PROFILE) == (state, ())
+        state, effect = settle(case.state, asked)
+        assert (effect, state.finished_at) == (Effect("finished", "rating_timeout", ends), ends)
+        assert settle(state, asked + DAY) == (state, None)
+
+
+def test_a_rating_told_late_but_given_in_time_takes_the_place_of_the_end_by_time() -> None:
+    case = Case()
+    case.does("close", START)
+    case.state, _ = settle(case.state, START + 8 * DAY)
+    assert kinds(case.does("rate", START + DAY, satisfaction="satisfied")) == [("finished", "rated")]
+    assert case.state.finished_at == START + DAY
+    assert case.does("rate", START + 9 * DAY, satisfaction="dissatisfied") == ()
+    case = Case()
+    case.does("close", START + DAY)
+    assert case.does("rate", START, satisfaction="satisfied")[0].at == START + DAY, "no case ends before it closes"
 
 
 @pytest.mark.parametrize("name", ["redo", "rework", "resume"])
@@ -177,7 +193,7 @@ def test_a_return_keeps_the_clock_or_starts_it_anew_as_the_profile_says(clock: s
 
 def test_a_grid_that_whistles_calls_the_department_and_has_not_returned_it() -> None:
     case = Case("garbage", ruled(return_within="1 urgent_hour"))
-    case.state = replace(case.state, co_agencies=("sq001", "huanwei"))
+    case.state = case.state._replace(co_agencies=("sq001", "huanwei"))
     (effect,) = case.does("return", START + 5 * HOUR, note="网格吹哨，请部门报到")
     assert (effect.kind, effect.reason, effect.agency_code, effect.level) == (
         "escalated",
@@ -190,7 +206,7 @@ def test_a_grid_that_whistles_calls_the_department_and_has_not_returned_it() -> 
 
 def test_a_whistle_without_a_department_at_hand_goes_to_the_level_above() -> None:
     case = Case("garbage")
-    case.state = replace(case.state, co_agencies=())
+    case.state = case.state._replace(co_agencies=())
     assert case.does("return", START + HOUR, extra={"type": "吹哨"})[0].agency_code == f"sq{COMMUNITY}"
 
 
@@ -285,7 +301,7 @@ def test_any_life_keeps_a_case_in_order(life: list[tuple[str, int, str | None, s
         assert len(state.path) <= 8
         assert state.agency in PROFILE.agencies
         assert state.finished_at is None or state.closed_at is not None
-        assert all(effect.at == START + later for effect in effects)
+        assert all(effect.at == START + later or effect.kind == "finished" for effect in effects)
         if any(effect.kind == "void" for effect in effects):
             assert (state.path, state.deadline, state.closed_at) == (before.path, before.deadline, before.closed_at)
         changed += any(effect.kind in ("reassigned", "escalated") for effect in effects)

@@ -273,17 +273,17 @@ def test_of_equal_partners_the_earliest_is_linked_to_then_the_smallest_id() -> N
 
 def test_a_fifth_person_raises_one_mass_appeal_with_the_same_id_each_time() -> None:
     reports = [report(i, reported_at=START + i * MINUTE) for i in range(8)]
-    alerts = [(i, d.alert) for i, d in enumerate(play(reports)[1]) if d.alert]
+    alerts = [(i, a) for i, d in enumerate(play(reports)[1]) for a in d.alerts]
     [(at, alert)] = alerts
     assert at == PROFILE.mass_appeal_persons - 1
     assert (alert["subject"], alert["value"], alert["threshold"]) == (rid(0), 5.0, 5.0)
     assert alert["report_ids"] == [rid(i) for i in range(5)]
     assert alert["raised_at"] == START + 4 * MINUTE
-    assert [d.alert for d in play(reports)[1] if d.alert] == [alert]
+    assert [a for d in play(reports)[1] for a in d.alerts] == [alert]
 
 
 def test_one_person_repeating_never_makes_a_mass_appeal() -> None:
-    assert not any(d.alert for d in play([report(i, reporter_key="one") for i in range(20)])[1])
+    assert not any(d.alerts for d in play([report(i, reporter_key="one") for i in range(20)])[1])
 
 
 def test_reports_older_than_the_log_is_kept_are_forgotten_entirely() -> None:

@@ -9,11 +9,16 @@ import pytest
 
 from hub.kafka_embedded import EmbeddedKafka
 from schemas import topics
-from schemas.records import Report
+from schemas.records import Report, RoutedReport
+from streams.chunks import ChunkDecider
 from streams.process import WorkerError
+from streams.state import PartitionState
 from streams.worker import Engine, WorkerConfig, check_topics
+from tests.profiles.test_profile import copy_of_demo
 from tests.streams.conftest import CONSUMED, INTAKE, MESSAGES, PARTITIONS, Hub, Worker, wait_for
-from tests.streams.make import CODEC, FEEDS, MINUTE, PROFILE, START, Record, records, report, rid
+from tests.streams.make import CODEC, FEEDS, HOUR, MINUTE, PROFILE, START, Record, records, report, rid
+from tests.streams.test_cases import told
+from tests.streams.test_reload import change
 
 pytestmark = pytest.mark.kafka
 
@@ -98,6 +103,100 @@ def test_two_workers_share_whole_partition_numbers_and_one_takes_over_when_the_o
     assert all(
         matters[rid(f"wechat-{p}-4", "wechat")] == matters[rid(f"wechat-{p}-3", "wechat")] for p in range(PARTITIONS)
     )
+
+
+def lives(partition: int, first: int, count: int) -> list[bytes]:
+    """Steps of every second report of `payloads("wechat", ...)`: given away and back, closed, rated or not, opened again."""
+    steps = [
+        ("dispatch", 1, {}),
+        ("redispatch", 2, {"unit": "公安分局"}),
+        ("redispatch", 3, {"unit": "综合行政执法局"}),
+        ("close", 4, {}),
+        ("rate", 5, {"satisfaction": "satisfied"}),
+        ("redo", 6, {}),
+    ]
+    made = []
+    for number in range(first, first + count, 2):
+        name = f"wechat-{partition}-{number}"
+        for step, hours, changes in steps[: 1 + number % len(steps)]:
+            at = START + number * MINUTE + hours * HOUR
+            made.append(told(step, at, report_id=rid(name, "wechat"), upstream_id=name, feed="wechat",
+                             channel="demo-wechat", progress_id=f"{name}-{step}", **changes))  # fmt: skip
+    return [CODEC.encode("progress", one) for one in made]
+
+
+def test_two_workers_with_rebalances_in_between_decide_as_one_that_takes_the_same_in_that_order(
+    hub: Hub, start: Callable[..., Worker]
+) -> None:
+    """Whoever decided, and whatever was taken away, killed and decided again: the log is the one of a single decider."""
+
+    def fill_all(count: int, first: int) -> None:
+        for partition in range(PARTITIONS):
+            hub.send(topics.PROGRESS, partition, lives(partition, first, count))
+        fill(hub, count, first)
+        for partition in range(PARTITIONS):
+            hub.send(topics.PROGRESS, partition, lives(partition, first + 1, count))
+
+    fill_all(300, 0)
+    one = start("one", chunk_records=20, session_timeout_s=6)
+    wait_for(lambda: hub.routed_count() > 300, what="progress")
+    two = start("two", chunk_records=20, session_timeout_s=6)
+    wait_for(lambda: len(found := hub.assignments(one.group)) == 2 and all(found), what="shares")
+    fill_all(300, 300)
+    seen = hub.routed_count()
+    wait_for(lambda: hub.routed_count() > seen + 200, what="progress of both")
+    one.kill()
+    wait_for(lambda: hub.lag(two.group) == 0, 120, what="lag 0")
+    assert two.stop() == 0
+
+    sent = {(topic, m.partition(), m.offset()): m.value() for topic in CONSUMED for m in hub.read(topic)}
+    log: dict[int, dict[tuple[str, int, int], bytes]] = {number: {} for number in range(PARTITIONS)}
+    for message in hub.read(topics.ROUTED):
+        _, record = CODEC.decode(message.value())
+        # One that two workers both decided on: the first counts.
+        name = (record["intake_topic"], record["intake_offset"], record.get("number", 0))
+        log[message.partition()].setdefault(name, message.value())
+    decider, alerts = ChunkDecider(PROFILE, CODEC), set()
+    for number, records_of in log.items():
+        state, values = PartitionState(), []
+        for topic, offset in dict.fromkeys((topic, offset) for topic, offset, count in records_of if count == 0):
+            outputs = decider.run(state, topic, number, [Record(offset, sent[topic, number, offset])])
+            values += [value for _, value in outputs.routed]
+            alerts |= {value for _, value in outputs.alerts}
+        assert values == list(records_of.values())
+        decided = {(topic, offset) for topic, offset, count in records_of if count == 0}
+        assert {offset for topic, offset in decided if topic in INTAKE} == set(range(600))
+    assert {"ping_pong", "hot_spot"} & {CODEC.alert(value)["rule"] for value in alerts}
+    assert {m.value() for m in hub.read(topics.ALERTS)} == alerts
+
+
+def test_a_list_that_changes_while_the_worker_runs_routes_from_then_on_and_no_event_is_lost(
+    hub: Hub, start: Callable[..., Worker], tmp_path: Path
+) -> None:
+    folder = copy_of_demo(tmp_path)
+    worker = start(profile=str(folder), chunk_records=50)
+    path, row = folder / "responsibility.csv", "R0003,noise,370212001,*,"
+    for number, (old, new) in enumerate([("", ""), ("zhifa", "zhujian"), ("zhujian", "nobody")]):
+        change(path, row + old, row + new)
+        fill(hub, 50, 50 * number)
+        wait_for(lambda: hub.lag(worker.group) == 0, what="lag 0")
+    found = hub.decisions()
+    assert set(hub.decided_offsets().values()) == {1}
+    assert len(found) == 150 * len(INTAKE) * PARTITIONS
+    # Who joins a matter goes to the agency that has it, by the list that routed it.
+    routed = [
+        {(d["list_version"], d["agency_code"]) for d in found if upstream(d) // 50 == number and d["relation"] == "new"}
+        for number in range(3)
+    ]
+    first, second, third = ({version for version, _ in pairs} for pairs in routed)
+    assert (first, len(second), third) == ({PROFILE.named_list}, 1, second), "the broken list is not taken"
+    assert second != first
+    assert {"zhujian" in {agency for _, agency in pairs} for pairs in routed[:2]} == {False, True}
+    assert "agencies.csv has no agency nobody" in worker.log.read_text()
+
+
+def upstream(decision: RoutedReport) -> int:
+    return int(decision["report"]["upstream_id"].split("-")[-1])
 
 
 def pieces(partition: int, persons: int) -> list[Report]:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import aiokafka
 
+from profiles import load_profile
 from streams import chunks
 from streams.worker import WorkerConfig, run_worker
 from tests.streams.make import CODEC, FEEDS, PROFILE
@@ -29,8 +30,10 @@ def main() -> None:
             chunks.check = fail
         case "commit":
             aiokafka.AIOKafkaConsumer.commit = fail
-    channels = {name: channel for name, channel in PROFILE.channels.items() if channel.feed in FEEDS}
-    profile = replace(PROFILE, channels=channels)
+    folder = options.pop("profile", None)
+    profile = load_profile(Path(folder)) if folder else PROFILE
+    channels = {name: channel for name, channel in profile.channels.items() if channel.feed in FEEDS}
+    profile = replace(profile, channels=channels)
     run_worker(WorkerConfig(bootstrap, profile, CODEC, Path(data_dir), **options))
 
 
