@@ -75,7 +75,7 @@ _OTHER_FEED: Final = 0.1
 _WORD_GAIN: Final = 2.0
 #: What is asked of the same person, and how much more a text told again says than its resemblance.
 _SAME_PERSON: Final = 0.7
-_BAR_PERSON_HERE: Final = 0.15
+_BAR_PERSON_HERE: Final = 0.18
 _COPY: Final = 1.5
 _COPIED: Final = 0.5
 #: Likeness where the same person says that it was told before.
@@ -193,7 +193,9 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     late = away > window
     if late and (away > _OPEN_WINDOW_MS or names.evidence < _SURE_NAME):
         return None
-    spot = _spot(facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _SURE_NAME)
+    spot = _spot(
+        facts, matter, distance, kind.radius_m if kind else DEFAULT_RADIUS_M, shared=names.evidence >= _SURE_NAME
+    )
     if spot is None:
         return None
     place = 1.0 - (1.0 - names.evidence) * (1.0 - spot)
@@ -243,7 +245,12 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     reasons += [f"troubles={troubles:.2f}", f"words={words:.2f}"]
     if copy:
         reasons.append(f"copy={copy:.2f}")
-    reasons += [f"hours={away / _HOUR_MS:.1f}", f"same_reporter={person:d}", f"likeness={likeness:.2f}", f"bar={bar:.2f}"]
+    reasons += [
+        f"hours={away / _HOUR_MS:.1f}",
+        f"same_reporter={person:d}",
+        f"likeness={likeness:.2f}",
+        f"bar={bar:.2f}",
+    ]
     return _Fit(score, tuple(reasons))
 
 
@@ -293,9 +300,7 @@ def _names(told: Told, text: Text) -> _Names:
     sorts = (PLACE, UNIT) if shared_sort == PLACE and hit else (PLACE, UNIT, ROAD)
     if not hit and own[AREA] and theirs[AREA]:
         sorts = (*sorts, AREA)
-    return _Names(
-        1.0 - missed, shared, max([own[sort] for sort in sorts]), max([theirs[sort] for sort in sorts])
-    )
+    return _Names(1.0 - missed, shared, max([own[sort] for sort in sorts]), max([theirs[sort] for sort in sorts]))
 
 
 def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *, shared: bool) -> float | None:

@@ -37,7 +37,7 @@ _TITLE_WEIGHT: Final = 3.0
 SKETCH: Final = 64
 #: Rarity (0 to 12, an inverse frequency on a logarithmic scale) of a word in the dictionary, and of one that is in none.
 
-OFF=2.5
+OFF = 2.5
 _CORPUS: Final = 60_101_967
 _RARITY: Final = 12.0
 #: Rarity of the words of a name from which it is sure to tell one place; what each character beyond three adds to its share.
@@ -104,8 +104,10 @@ _KINDS_OF_PLACES: Final = re.compile(
     )
 )
 #: Parts of speech (jieba's marks) of words that hold no meaning of their own, and of those that break a name unless rare.
-_FUNCTION_MARKS: Final = frozenset("r p c u d y e o q f zg ul uj uz ug ud uv k h t".split())
-_VERB_MARKS: Final = frozenset("v vn vd a ad an z i l vg".split())
+_FUNCTION_MARKS: Final = frozenset(
+    ("r", "p", "c", "u", "d", "y", "e", "o", "q", "f", "zg", "ul", "uj", "uz", "ug", "ud", "uv", "k", "h", "t")
+)
+_VERB_MARKS: Final = frozenset(("v", "vn", "vd", "a", "ad", "an", "z", "i", "l", "vg"))
 
 _BREAK, _NAME, _VERBAL, _ENDING, _NUMBER = range(5)
 #: Sorts of names: a run of words that nothing ends; ended by a word like 小区, 公司 or 店, 路, 铁路, 社区 or 镇.
@@ -245,7 +247,7 @@ def _names(head: str, in_head: Sequence[_Word], in_body: Sequence[_Word]) -> lis
     for text, worth, sort in _told_names(in_body[:_NAME_WORDS], in_title=False):
         if text not in found and worth > max(_LEAST_WORTH, more[text].worth if text in more else 0.0):
             more[text] = Name(text, worth, False, sort)
-    if not found:
+    if not told:
         first = next((name for name in more.values() if name.sort), None)
         if first is not None:
             more[first.text] = first._replace(main=True)
@@ -253,7 +255,9 @@ def _names(head: str, in_head: Sequence[_Word], in_body: Sequence[_Word]) -> lis
     return [
         *found.values(),
         *(
-            name if name.main else name._replace(worth=name.worth * (_IN_CONTENT if told or not name.sort else _ONLY_IN_CONTENT))
+            name
+            if name.main
+            else name._replace(worth=name.worth * (_IN_CONTENT if told or not name.sort else _ONLY_IN_CONTENT))
             for name in best[: max(3, MOST_NAMES - len(found))]
         ),
     ][:MOST_NAMES]
@@ -295,7 +299,12 @@ def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             continue
         if kind == _ENDING and run and not _goes_on(words, at):
             until = at
-            while not words[until].parts and until + 1 < last and words[until + 1].kind == _ENDING and not words[until + 1].parts:
+            while (
+                not words[until].parts
+                and until + 1 < last
+                and words[until + 1].kind == _ENDING
+                and not words[until + 1].parts
+            ):
                 until += 1  # a chain of endings (花园 小区) ends one name
             number = _house_number(words, until)
             yield from _ended(run, words[at : until + 1], number)
