@@ -6,6 +6,7 @@ Word statistics are learned on the way, from the reports of the partition alone,
 from collections.abc import Iterable
 from functools import cache
 from math import log, sqrt
+from operator import add
 from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -27,7 +28,7 @@ _PRIOR_TROUBLE: Final = 6.0
 #: Rarest words under which a report is found.
 _WORD_KEYS: Final = 3
 #: Rows of one key that are looked at.
-_POSTINGS: Final = 12
+_POSTINGS: Final = 8
 #: Names worth less are no keys.
 _LEAST_WORTH: Final = 0.2
 #: A name under which so many more matters stand is worth half.
@@ -39,13 +40,16 @@ _SCALE: Final = 255
 
 
 class Told(NamedTuple):
-    """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch, again as in Reading."""
+    """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch and
+    again as in Reading. pairs: of neighbouring characters in its names; without one in common no two names are the same.
+    """
 
     words: dict[int, float]
     troubles: dict[int, float]
     names: tuple[Name, ...]
     sketch: bytes
     again: bool
+    pairs: frozenset[str]
 
 
 class Text(NamedTuple):
@@ -177,7 +181,8 @@ class Likeness:
             for place, weight in reading.troubles.items()
         }
         names = tuple([name._replace(worth=name.worth / self._common(name.text)) for name in reading.names])
-        return Told(_unit(words, _WORDS), _unit(troubles, _TROUBLES), names, reading.sketch, reading.again)
+        pairs = frozenset(pair for name in names for pair in map(add, name.text, name.text[1:]))
+        return Told(_unit(words, _WORDS), _unit(troubles, _TROUBLES), names, reading.sketch, reading.again, pairs)
 
     def learn(self, reading: Reading) -> None:
         """Count a text's words and troubles."""

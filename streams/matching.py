@@ -8,6 +8,7 @@ apart, and so does the same trouble elsewhere. docs/decisions/0021-matching.md h
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import cos, hypot, radians
+from operator import add
 from typing import Final, NamedTuple
 
 from profiles import Matching
@@ -262,12 +263,13 @@ def _names(told: Told, text: Text) -> _Names:
     theirs = [0.0] * _SORTS
     theirs_often = [0.0] * _SORTS
     met = [False] * _SORTS
+    pairs = told.pairs
     at = -4
     for other in text.names.split("|") if text.names else ():
         at += 4
         sort = worths[at + 3]
         found = False
-        for name in told.names:
+        for name in () if pairs.isdisjoint(map(add, other, other[1:])) else told.names:
             if not same_name(name.text, other):
                 continue
             found = True

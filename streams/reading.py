@@ -269,14 +269,17 @@ _Told = tuple[str, float, int]
 def _told_names(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
     """Names in a line of words: each with its worth and sort."""
     start = size = 0
+    promising = False
     for at, word in enumerate(words):
-        if word.kind != _BREAK:
+        kind = word.kind
+        if kind != _BREAK:
             size += len(word.text)
+            promising = promising or kind == _ENDING or kind == _NAME
             continue
-        if size > 2 or (size == 2 and (at - start > 1 or words[start].kind == _NUMBER)):
+        if size > 1 and (promising or words[at - 1].kind == _NUMBER):
             yield from _names_of_run(words[start : at + 1], in_title=in_title)
-        start, size = at + 1, 0
-    if size >= 2:
+        start, size, promising = at + 1, 0, False
+    if size > 1 and promising:
         yield from _names_of_run(words[start:], in_title=in_title)
 
 
