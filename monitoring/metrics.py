@@ -54,6 +54,7 @@ UNKNOWN_YEAR = Gauge(
     ["year"],
 )
 STATE_REPORTS = Gauge("zhishu_state_reports", "Reports held in the matching state of this worker")
+EARLY_STEPS = Gauge("zhishu_early_steps", "Steps of cases that are kept for reports which have not come yet")
 
 STORED = Counter("zhishu_stored_rows", "Rows ClickHouse acknowledged", ["table"])
 STORE_ERRORS = Counter(
@@ -98,3 +99,5 @@ def expose(role: str, version: str, feeds: Iterable[str]) -> None:
     if role == "worker":
         for result in ("taken", "refused"):
             LISTS_RELOADED.labels(result)
+        for rule in ("mass_appeal", "emergency", "ping_pong", "hot_spot", "unusual_day", "new_topic"):
+            ALERTED.labels(rule)

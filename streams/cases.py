@@ -6,6 +6,7 @@ docs/decisions/0022-routing.md says why each rule is as it is.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from sys import intern
 from typing import Any, Final, Literal, NamedTuple, cast
 
@@ -136,20 +137,29 @@ _Stepped = tuple[CaseState, Effect | None]
 
 def begin(routed: RoutedReport) -> CaseState:
     """The case of a report as it was decided first; the limit runs from its event time."""
-    agency, helpers = routed["agency_code"], routed["co_agencies"]
-    # By place: one for each report, alarms included, and names cost.
-    return CaseState(
-        (intern(agency),) if agency else (),
-        _interned(routed["level"]),  # type: ignore[arg-type]
-        tuple(map(intern, helpers)) if helpers else (),
-        intern(routed["flow"]),  # type: ignore[arg-type]
-        _interned(routed["time_limit"]),
-        _interned(routed["list_version"]),
-        _interned(routed["list_row"]),
-        routed["report"]["reported_at"],
-        routed["due_at"],
-        waits=_interned(routed["manual_reason"]),  # type: ignore[arg-type]
+    return as_routed(routed)._replace(started_at=routed["report"]["reported_at"], due_at=routed["due_at"])
+
+
+def as_routed(routed: RoutedReport) -> CaseState:
+    """The same without its times: one object for all reports that were routed alike, of which a worker holds a million."""
+    agency = routed["agency_code"]
+    return _shared(
+        CaseState(
+            (agency,) if agency else (),
+            routed["level"],  # type: ignore[arg-type]
+            tuple(routed["co_agencies"]),
+            routed["flow"],  # type: ignore[arg-type]
+            routed["time_limit"],
+            routed["list_version"],
+            routed["list_row"],
+            waits=routed["manual_reason"],  # type: ignore[arg-type]
+        )
     )
+
+
+@lru_cache(1 << 16)
+def _shared(case: CaseState) -> CaseState:
+    return case
 
 
 def to_record(case: CaseState) -> Case:
@@ -243,11 +253,6 @@ def _taken_from(route: Route, case: CaseState, due_at: int | None, profile: Prof
         list_row=case.list_row,
         manual_reason=None,
     )
-
-
-def _interned(text: str | None) -> str | None:
-    """One object for all that say the same: a worker holds a million cases."""
-    return None if text is None else intern(text)
 
 
 def bundled_due(cases: Iterable[tuple[int, int | None]], clock: BundleClock) -> int | None:

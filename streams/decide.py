@@ -143,9 +143,10 @@ class Decider:
         matter = state.matter(match.matter_id)
         return len(matter.reporters) + 1 if matter else 0  # "joined" says that this person is not among them yet
 
-    def _where(self, community_code: str | None) -> str:
-        community = self.profile.communities.get(community_code or "")
-        return f"{community.street}{community.name}" if community else "未知地点"
+    def _where(self, code: str | None) -> str:
+        """A community by its name, a grid by its code."""
+        community = self.profile.communities.get(code or "")
+        return f"{community.street}{community.name}" if community else f"网格{code}" if code else "未知地点"
 
     def _named(self, kind: str | None) -> str:
         matter = self.profile.matters.get(kind or "")

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from schemas.records import Change, Report, RoutedReport
 from schemas.topics import PROGRESS
-from streams.cases import CaseState, CaseStep, begin, of_record, settle
+from streams.cases import CaseState, CaseStep, as_routed, of_record, settle
 from streams.likeness import Likeness, Text, Told, key_of, keys_kept, keys_told, mean_of, text_of
 from streams.postings import Postings
 from streams.reading import Reading, read
@@ -163,7 +163,7 @@ class OffsetSet:
 class Known:
     """A report that was decided: what matching compares it by, its matter, the content of its last revision.
 
-    row: in the index; -1 for one that is in none. case: its life so far.
+    row: in the index; -1 for one that is in none. life: its case, until a step told of it without its times.
     """
 
     report_id: str
@@ -181,7 +181,21 @@ class Known:
     row: int
     matter_id: str
     content_hash: str
-    case: CaseState
+    life: CaseState
+    started_at: int
+    due_at: int | None
+
+    @property
+    def case(self) -> CaseState:
+        """Its case as it is now."""
+        life = self.life
+        return life if life.stepped else life._replace(started_at=self.started_at, due_at=self.due_at)
+
+    def begin(self, routed: RoutedReport) -> None:
+        """Its case as decided now, where no step told of it yet."""
+        if not self.life.stepped:
+            self.life, self.due_at = as_routed(routed), routed["due_at"]
+            self.started_at = routed["report"]["reported_at"]
 
 
 @dataclass(slots=True)
@@ -256,7 +270,7 @@ class PartitionState:
     """Everything that a decision in one partition number may depend on.
 
     barred: pairs of report and matter that a person said do not belong together. early: steps that came before their
-    report, with their offsets. surges: counters by the rules of the profile in force.
+    report, with their offsets; early_steps: how many. surges: counters by the rules of the profile in force.
     """
 
     decided: dict[str, OffsetSet] = field(default_factory=dict)
@@ -271,7 +285,7 @@ class PartitionState:
     rows: list[Known | None] = field(default_factory=list, compare=False)
     _by_age: list[tuple[int, str]] = field(default_factory=list, compare=False)  # a heap: its order is no fact
     _dead_rows: int = field(default=0, compare=False)
-    _early_steps: int = 0
+    early_steps: int = 0
     #: Reports that came after steps of theirs, which have not been taken yet.
     _met: list[str] = field(default_factory=list)
     #: A heap of closed cases by the time of their 结案 (0: at once): report, offset and id of the closing step. Entries of
@@ -294,12 +308,11 @@ class PartitionState:
         known = self.reports.get(report_id)
         if known is not None:
             known.content_hash = report["content_hash"]
-            if not known.case.stepped:
-                known.case = begin(routed)
+            known.begin(routed)
             if report["confidential"]:
                 self._hide(known)
             return []
-        self._add(facts or facts_of(report), told, routed["matter_id"], report["content_hash"], begin(routed))
+        self._add(facts or facts_of(report), told, routed)
         # A source's clock that runs ahead must not make the partition forget everything.
         moment = min(report["reported_at"], report["received_at"])
         self.newest = max(self.newest, moment)
@@ -352,16 +365,16 @@ class PartitionState:
         case = of_record(record)
         if number == 2 and known.case != case._replace(finished_at=None):
             return  # told again: it was finished, and perhaps opened again since
-        known.case = case
+        known.life = case
         if change["change"] == "closed":
             heapq.heappush(self._ending, (_ends(case), report_id, offset, change["cause_id"]))
 
     def _keep(self, offset: int, told: CaseStep) -> None:
         self.early.setdefault(told.report_id, []).append((offset, told))
-        self._early_steps += 1
-        while self._early_steps > MOST_EARLY:
+        self.early_steps += 1
+        while self.early_steps > MOST_EARLY:
             longest = next(iter(self.early))
-            self._early_steps -= len(self.early.pop(longest))
+            self.early_steps -= len(self.early.pop(longest))
             self._met = [report_id for report_id in self._met if report_id != longest]
 
     def _take_kept(self, report_id: str, offset: int) -> bool:
@@ -370,7 +383,7 @@ class PartitionState:
         if not kept or kept[0][0] != offset:
             return False
         del kept[0]
-        self._early_steps -= 1
+        self.early_steps -= 1
         if not kept:
             del self.early[report_id]
             self._met = [met for met in self._met if met != report_id]
@@ -410,7 +423,7 @@ class PartitionState:
         matter = self.matter(matter_id)
         last = None
         for report_id in matter.report_ids if matter else ():
-            closed_at = self.reports[report_id].case.closed_at
+            closed_at = self.reports[report_id].life.closed_at
             if closed_at is None:
                 return None
             last = max(last or closed_at, closed_at)
@@ -430,7 +443,8 @@ class PartitionState:
         self.decided.setdefault(topic, OffsetSet()).add(offset)
         return True
 
-    def _add(self, facts: Facts, told: Told | None, matter_id: str, content_hash: str, case: CaseState) -> None:
+    def _add(self, facts: Facts, told: Told | None, routed: RoutedReport) -> None:
+        matter_id = routed["matter_id"]
         if facts.reading is not None and told is None:
             told = self.index.told(facts.reading)
         known = Known(
@@ -448,8 +462,10 @@ class PartitionState:
             sketch=told.sketch if told else b"",
             row=-1,
             matter_id=facts.report_id,
-            content_hash=content_hash,
-            case=case,
+            content_hash=routed["report"]["content_hash"],
+            life=as_routed(routed),
+            started_at=facts.reported_at,
+            due_at=routed["due_at"],
         )
         self.reports[facts.report_id] = known
         if facts.device:

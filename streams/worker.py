@@ -246,7 +246,9 @@ class Engine:
         )
 
     def _count_state(self) -> None:
-        metrics.STATE_REPORTS.set(sum(len(ledger.state.reports) for ledger in self._ledgers.values()))
+        states = [ledger.state for ledger in self._ledgers.values()]
+        metrics.STATE_REPORTS.set(sum(len(state.reports) for state in states))
+        metrics.EARLY_STEPS.set(sum(state.early_steps for state in states))
 
 
 class _AsIs(faust.Schema[Any, Any]):
