@@ -43,7 +43,7 @@ _LATE: Final = 0.15
 _CALLS_AGAIN_MS: Final = _DAY_MS
 
 #: Matters that are compared with a report: those with most in common.
-_CANDIDATES: Final = 7
+_CANDIDATES: Final = 6
 
 #: Evidence of place from which it counts, and the bars at that much, and at full evidence.
 _PLACE: Final = 0.3

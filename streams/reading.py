@@ -29,7 +29,7 @@ _OPENING: Final = 40
 #: Words of the content in which names are looked for.
 _NAME_WORDS: Final = 100
 #: Names that are kept of a report.
-MOST_NAMES: Final = 8
+MOST_NAMES: Final = 6
 _LEAST_WORTH: Final = 0.3
 #: A word of the title counts so much, one of the content once.
 _TITLE_WEIGHT: Final = 3.0
@@ -426,6 +426,7 @@ def resemblance(one: bytes, other: bytes) -> float:
     return both / (len(a) + len(b) - both) if both else 0.0
 
 
+@lru_cache(65_536)
 def same_name(one: str, other: str) -> bool:
     """Whether two names may be of one place: equal, one within the other, or the end of one in the other."""
     if one == other:
