@@ -266,8 +266,9 @@ def _names(head: str, in_head: Sequence[_Word], in_body: Sequence[_Word]) -> lis
 _Told = tuple[str, float, int]
 
 
-def _told_names(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
+def _told_names(words: Sequence[_Word], *, in_title: bool) -> list[_Told]:
     """Names in a line of words: each with its worth and sort."""
+    found: list[_Told] = []
     start = size = 0
     promising = False
     for at, word in enumerate(words):
@@ -277,13 +278,20 @@ def _told_names(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             promising = promising or kind == _ENDING or kind == _NAME
             continue
         if size > 1 and (promising or words[at - 1].kind == _NUMBER):
-            yield from _names_of_run(words[start : at + 1], in_title=in_title)
+            found += _names_of_run(tuple(words[start : at + 1]), in_title)
         start, size, promising = at + 1, 0, False
     if size > 1 and promising:
-        yield from _names_of_run(words[start:], in_title=in_title)
+        found += _names_of_run(tuple(words[start:]), in_title)
+    return found
 
 
-def _names_of_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
+@lru_cache(65_536)
+def _names_of_run(words: tuple[_Word, ...], in_title: bool) -> tuple[_Told, ...]:  # noqa: FBT001 - a key of the cache
+    """Names in a run of words that nothing breaks but perhaps the last."""
+    return tuple(_in_run(words, in_title=in_title))
+
+
+def _in_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
     run: list[_Word] = []
     at, last = 0, len(words)
     while at < last:
