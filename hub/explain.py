@@ -1,8 +1,8 @@
 """`zhishu explain`: everything that was decided about one report and why, on one page for a clerk.
 
-It reads the views of database bi, so that it shows what an analyst may see and follows the same rules: personal data masked,
-a confidential report without its matter. Names of agencies and kinds, thresholds and the legal basis of a row are the
-profile's.
+It reads ClickHouse, where all of it stands side by side, and there the views of database bi, so that it shows what an
+analyst may see and follows the same rules: personal data masked, a confidential report without its matter. Names of agencies
+and kinds, thresholds and the legal basis of a row are the profile's.
 """
 
 from dataclasses import dataclass
@@ -62,9 +62,16 @@ FROM
         toUnixTimestamp64Milli(occurred_at), 'step', toString(step), report_id, '', unit, CAST(level, 'Nullable(String)'),
         toUnixTimestamp64Milli(extended_to), NULL, ''
     FROM bi.progress WHERE report_id = {id:String}
+    UNION ALL
+    SELECT
+        toUnixTimestamp64Milli(received_at), 'message', if(relation = 'revision', 'revised', 'decided'), report_id, '',
+        NULL, NULL, NULL, NULL, ''
+    FROM hub.routed FINAL WHERE report_id = {id:String} AND outcome = 'routed'
 )
-ORDER BY at, kind DESC, what
+ORDER BY at, what
 """
+#: Words of the history, by what a line tells of.
+_WORDS: Final = {"change": wording.CHANGES, "step": wording.STEPS, "message": wording.MESSAGES}
 
 
 class ExplainError(RuntimeError):
@@ -240,7 +247,7 @@ class Page:
 
     def _routing(self, found: Explanation) -> RenderableType:
         r, say, lang = found.report, self._say, self._lang
-        lead = self._agency(r["agency_code"], r["agency_name"])
+        lead = self._agency(r["agency_code"], r["agency_name"]) if r["agency_code"] else say("尚未确定", "nobody yet")
         if r["level"]:
             lead += say(f"（{word(wording.LEVELS, r['level'], lang)}）", f" ({word(wording.LEVELS, r['level'], lang)})")
         if r["agency_code"] != r["routed_agency_code"] and r["routed_agency_code"]:
@@ -325,16 +332,15 @@ class Page:
         table = Table(box=None, padding=(0, 1), header_style="dim")
         table.add_column(say("时间", "reported"), no_wrap=True)
         table.add_column(say("标题", "title"), ratio=1, overflow="fold")
-        table.add_column(say("关系", "relation"))
         table.add_column(say("得分", "score"), justify="right")
         for one in found.members[:_MEMBERS]:
             mine = one["report_id"] == found.report["report_id"]
             told = Text(f"{one['title']}\n", style="bold" if mine else "").append(one["report_id"], style="dim")
             relation = word(wording.RELATIONS, one["relation"], self._lang)
             score = "" if one["score"] is None else f"{one['score']:.2f}"
-            table.add_row(self._time(one["reported_at"]), told, relation, score)
+            table.add_row(f"{self._time(one['reported_at'])}\n{relation}", told, score)
         if (more := len(found.members) - _MEMBERS) > 0:
-            table.add_row("", say(f"另有 {more} 件", f"{more} more"), "", "")
+            table.add_row("", say(f"另有 {more} 件", f"{more} more"), "")
         return table
 
     def _history(self, found: Explanation) -> RenderableType:
@@ -343,48 +349,43 @@ class Page:
         table.add_column(say("时间", "when"), no_wrap=True)
         table.add_column(say("何事", "what"), overflow="fold")
         table.add_column(say("详情", "details"), ratio=1, overflow="fold")
-        first = found.report
-        table.add_row(
-            self._time(first["received_at"]),
-            say("收到并决定", "received and decided"),
-            self._agency(first["routed_agency_code"]) if first["routed_agency_code"] else "",
-        )
         for one in found.history[-_LINES:]:
-            step = one["kind"] == "step"
-            what = word(wording.STEPS if step else wording.CHANGES, one["what"], lang)
+            what = word(_WORDS[one["kind"]], one["what"], lang)
             details = [
                 one["unit"],
                 word(wording.LEVELS, one["level"], lang) if one["level"] else None,
                 say(f"期限 {self._time(one['due_at'])}", f"due {self._time(one['due_at'])}") if one["due_at"] else None,
                 one["by"],
                 word(wording.REASONS, one["reason"], lang) if one["reason"] not in ("", "step") else None,
-                one["about"] if one["about"] not in ("", first["report_id"]) else None,
+                one["about"] if one["about"] not in ("", found.report["report_id"]) else None,
             ]
             # A ruling names the matter that it leads to; a step leads to none.
             if one["by"] and one["matter_id"] not in ("", one["about"]):
                 details.append(f"→ {one['matter_id']}")
-            source = say("（来源）", " (source)") if step else ""
+            source = say("（来源）", " (source)") if one["kind"] == "step" else ""
             table.add_row(self._time(one["at"]), what + source, Text("  ".join(filter(None, details))))
         return table
 
 
-def questions(rows: list[dict[str, Any]], lang: Language) -> Table:
-    """Open questions (hub.review.open_questions) for a person to answer: both titles, and what speaks for one matter."""
+def questions(rows: list[dict[str, Any]], lang: Language) -> Group:
+    """Open questions (hub.review.open_questions) for a person to answer: both titles, and what speaks for one matter.
+
+    An id stands on a line of its own, so that it can be copied whole.
+    """
     zh = lang == "zh"
-    table = Table(show_lines=True)
-    table.add_column("诉求" if zh else "report", ratio=1, overflow="fold")
-    table.add_column("可能属于的事项" if zh else "may belong to", ratio=1, overflow="fold")
-    table.add_column("得分与依据" if zh else "score, and why", ratio=1, overflow="fold")
-    table.add_column("等待" if zh else "waits", justify="right", no_wrap=True)
+    parts: list[RenderableType] = []
     for row in rows:
         why = [f"{row['score']:.2f}", *(wording.part(one, lang) for one in row["reasons"])]
-        table.add_row(
-            Text(f"{row['title']}\n").append(row["report_id"], style="dim"),
-            Text(f"{row['matter_title']}\n").append(row["review_matter"], style="dim"),
-            Text("\n".join(why)),
-            f"{row['age_hours']:,.0f} {'小时' if zh else 'h'}",
-        )
-    return table
+        hours = f"{row['age_hours']:,.0f} {'小时' if zh else 'h'}"
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row("诉求" if zh else "report", Text(f"{row['title']}\n{row['report_id']}"))
+        grid.add_row("可能属于" if zh else "may belong to", Text(f"{row['matter_title']}\n{row['review_matter']}"))
+        grid.add_row("得分与依据" if zh else "score, and why", Text(("；" if zh else "; ").join(why)))
+        grid.add_row("已等待" if zh else "waits", hours)
+        parts += [Rule(style="dim"), grid]
+    return Group(*parts, Rule(style="dim"))
 
 
 def told(answer: Answer, lang: Language) -> str:

@@ -86,6 +86,11 @@ CHANGES: Final[dict[str, _Pair]] = {
     "merged": ("人工并单：两事项合并", "a person merged two matters"),
     "void": ("未生效", "without effect"),
 }
+#: What a message of the source did.
+MESSAGES: Final[dict[str, _Pair]] = {
+    "decided": ("收到并决定", "received and decided"),
+    "revised": ("收到补充或更正", "more, or a correction, received"),
+}
 #: Bounded reasons of changes (streams/cases.py), and why a ruling is void (streams/changes.py).
 REASONS: Final[dict[str, _Pair]] = {
     "step": ("来源系统告知", "told by the source"),
