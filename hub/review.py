@@ -41,7 +41,7 @@ _MATTER: Final = """
 SELECT coalesce(
     (
         SELECT argMaxOrNull(matter_id, _offset) FROM hub.changes FINAL
-        WHERE has(report_ids, {id:String}) AND change IN ('accepted', 'unlinked', 'merged')
+        WHERE intake_topic = 'rulings' AND has(report_ids, {id:String}) AND change IN ('accepted', 'unlinked', 'merged')
     ),
     (
         SELECT argMinOrNull(matter_id, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset))
