@@ -19,7 +19,11 @@ from hub.console import CommandError, figures_table, summary
 from hub.settings import Settings
 
 if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
     from hub.deadletters import Letter
+    from hub.review import Act
+    from hub.wording import Language
 
 app = typer.Typer(
     name="zhishu",
@@ -32,13 +36,21 @@ schema_app = typer.Typer(help="The Avro contract.", no_args_is_help=True)
 eval_app = typer.Typer(help="How good matching and routing are on labelled data.", no_args_is_help=True)
 deadletter_app = typer.Typer(help="What the hub could not take.", no_args_is_help=True)
 feed_app = typer.Typer(help="What a source sends.", no_args_is_help=True)
+review_app = typer.Typer(help="Questions of matching to a person: 人工研判.", no_args_is_help=True)
+_PROCESSES, _MACHINE, _PERSONS, _TOOLS = "Processes", "One machine", "Matters", "Tools"
 app.add_typer(schema_app, name="schema")
 app.add_typer(feed_app, name="feed")
 app.add_typer(eval_app, name="eval")
 app.add_typer(deadletter_app, name="deadletter")
+app.add_typer(review_app, name="review", rich_help_panel=_PERSONS)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-_PROCESSES, _MACHINE, _TOOLS = "Processes", "One machine", "Tools"
+Reason = Annotated[str, typer.Option(help="Why; it stays in the history for all who may read it.")]
+By = Annotated[str | None, typer.Option(help="Who rules, an operator's code; the user of this machine if not given.")]
+Wait = Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the worker's answer.")]
+Lang = Annotated[
+    str | None, typer.Option(metavar="zh|en", help="Chinese or English; by the locale if not given, else Chinese.")
+]
 
 
 def _print_json(value: object) -> None:
@@ -144,6 +156,158 @@ def write_sample_feeds(
     except FileExistsError:
         raise CommandError(f"{folder} holds something already; name a new or empty folder") from None
     typer.echo(f"{folder}: {sum(manifest.reports.values()):,} reports, made up.")
+
+
+# --- matters ---------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel=_PERSONS)
+def explain(
+    report_id: Annotated[str, typer.Argument(help="report_id, as in bi.reports.")],
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """What was decided about a report and why: its matter, score, agency, due time, history. Reads ClickHouse."""
+    from hub.endpoints import clickhouse_client, clickhouse_url
+    from hub.explain import Page
+    from hub.explain import explain as explained
+    from profiles import load_profile
+
+    settings, language = Settings(), _language(lang)
+    found = explained(clickhouse_client(clickhouse_url(settings)), report_id)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        Console().print(Page(load_profile(settings.profile), language).shown(found))
+
+
+@review_app.command("list")
+def review_list(
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the oldest first.")] = 50,
+    lang: Lang = None,
+    as_json: Json = False,
+) -> None:
+    """Reports of which a person must say whether they belong to a matter. Reads ClickHouse."""
+    from hub.endpoints import clickhouse_client, clickhouse_url
+    from hub.explain import questions
+    from hub.review import open_questions
+
+    rows, total = open_questions(clickhouse_client(clickhouse_url(Settings())), limit)
+    if as_json:
+        _print_json(rows)
+        return
+    if rows:
+        Console().print(questions(rows, _language(lang)))
+    typer.echo(f"{total:,} open question(s).")
+
+
+@review_app.command("accept")
+def review_accept(
+    report_id: Annotated[str, typer.Argument(help="The report that the question is about.")],
+    matter_id: Annotated[
+        str | None, typer.Argument(help="The matter, or any report in it; the one asked about if not given.")
+    ] = None,
+    reason: Reason = "",
+    by: By = None,
+    wait: Wait = 30.0,
+    lang: Lang = None,
+) -> None:
+    """It belongs to this matter. Final, until another ruling; exit code 1 if it has no effect."""
+    from hub.review import Act, asked_matter, matter_of
+
+    _rule(
+        lambda client: Act(
+            "accept", report_id, matter_of(client, matter_id) if matter_id else asked_matter(client, report_id)
+        ),
+        (reason, by, wait, lang),
+    )
+
+
+@review_app.command("reject")
+def review_reject(
+    report_id: Annotated[str, typer.Argument(help="The report that the question is about.")],
+    reason: Reason = "",
+    by: By = None,
+    wait: Wait = 30.0,
+    lang: Lang = None,
+) -> None:
+    """It does not belong to the matter asked about, and is never linked to it; exit code 1 if it has no effect."""
+    from hub.review import Act, asked_matter
+
+    _rule(lambda client: Act("reject", report_id, asked_matter(client, report_id)), (reason, by, wait, lang))
+
+
+@app.command(rich_help_panel=_PERSONS)
+def unlink(
+    report_id: Annotated[str, typer.Argument(help="The report to take out of its matter.")],
+    reason: Reason = "",
+    by: By = None,
+    wait: Wait = 30.0,
+    lang: Lang = None,
+) -> None:
+    """Takes a report out of its matter: it becomes one of its own, never linked to that again."""
+    from hub.review import Act, matter_of
+
+    def act(client: "Client") -> Act:
+        matter_of(client, report_id)  # a report that is not there is told at once
+        return Act("unlink", report_id)
+
+    _rule(act, (reason, by, wait, lang))
+
+
+@app.command(rich_help_panel=_PERSONS)
+def merge(
+    matter_id: Annotated[str, typer.Argument(help="The matter that ends, or any report in it.")],
+    into: Annotated[str, typer.Argument(help="The matter that all of it goes to, or any report in it.")],
+    reason: Reason = "",
+    by: By = None,
+    wait: Wait = 30.0,
+    lang: Lang = None,
+) -> None:
+    """Puts all reports of one matter into another (并单)."""
+    from hub.review import Act, ReviewError, matter_of
+
+    def act(client: "Client") -> Act:
+        ended, target = matter_of(client, matter_id), matter_of(client, into)
+        if ended == target:
+            raise ReviewError("both are in one matter already; `zhishu explain` shows it")
+        return Act("merge", matter_id=target, from_matter_id=ended)
+
+    _rule(act, (reason, by, wait, lang))
+
+
+def _rule(act: "Callable[[Client], Act]", how: "tuple[str, str | None, float, str | None]") -> None:
+    """Rules as `act` says and tells what came of it. `how`: reason, by, wait, lang of the command."""
+    import getpass
+
+    from hub.endpoints import clickhouse_client, clickhouse_url, kafka_bootstrap
+    from hub.explain import told
+    from hub.review import Rulings
+    from profiles import load_profile
+    from schemas.codec import Codec
+    from schemas.registry import open_registry
+
+    settings, (reason, by, wait, lang) = Settings(), how
+    language = _language(lang)
+    chosen = act(clickhouse_client(clickhouse_url(settings)))
+    rulings = Rulings(
+        kafka_bootstrap(settings),
+        Codec(open_registry(settings.registry_url)),
+        load_profile(settings.profile).county_code,
+    )
+    with Console(stderr=True).status("..."):
+        answer = rulings.rule(chosen, by or getpass.getuser(), reason, wait)
+    typer.echo(told(answer, language))
+    if answer.void:
+        raise typer.Exit(1)
+
+
+def _language(lang: str | None) -> "Language":
+    from hub.wording import language_of
+
+    if lang not in (None, "zh", "en"):
+        raise CommandError("--lang is zh or en")
+    return language_of(lang)
 
 
 # --- tools -----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ _EXPECTED = (
     ("hub.reader", "ReaderError"),
     ("hub.play", "PlayError"),
     ("hub.deadletters", "ReplayError"),
+    ("hub.review", "ReviewError"),
+    ("hub.explain", "ExplainError"),
     ("hub.unseal", "UnsealError"),
     ("kafka.errors", "KafkaError"),
     ("hub.kafka_admin", "TopicError"),

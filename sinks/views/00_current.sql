@@ -27,7 +27,8 @@ WITH
         SELECT report_id, argMax(matter_id, _offset) AS into, argMax(change, _offset) AS word
         FROM hub.changes FINAL
         ARRAY JOIN report_ids AS report_id
-        WHERE change IN ('accepted', 'unlinked', 'merged')
+        -- The topic is the first column of the table's order: rulings are few, steps are many.
+        WHERE intake_topic = 'rulings' AND change IN ('accepted', 'unlinked', 'merged')
         GROUP BY report_id
     )
 SELECT report_id, matter_id, ruling, relation
@@ -69,6 +70,10 @@ FROM
     SELECT report_id, matter_id, reported_at
     FROM hub.routed FINAL
     WHERE outcome = 'routed' AND report_id NOT IN (SELECT report_id FROM hub.secret_reports)
+        AND (
+            matter_id IN (SELECT report_id FROM hub.secret_reports)
+            OR report_id IN (SELECT report_id FROM hub.moved_reports)
+        )
 ) AS told
 LEFT JOIN hub.moved_reports AS moved ON moved.report_id = told.report_id
 WHERE ifNull(nullIf(moved.matter_id, ''), told.matter_id) IN (SELECT report_id FROM hub.secret_reports)
@@ -103,7 +108,7 @@ FROM
     FROM hub.changes FINAL
     ARRAY JOIN report_ids AS report_id
     -- What is only noted, and what is void, moves no case.
-    WHERE has_case AND change NOT IN ('noted', 'void')
+    WHERE intake_topic = 'progress' AND has_case AND change NOT IN ('noted', 'void')
     GROUP BY report_id
 )
 COMMENT 'Cases that a step has moved, as they stand now';

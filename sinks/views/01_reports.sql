@@ -63,6 +63,8 @@ CREATE OR REPLACE VIEW bi.reports {on_cluster}
     linked_to Nullable(String) COMMENT 'report_id it was linked to, of a ruling the matter; NULL for new, and where that one became confidential',
     score Nullable(Float64) COMMENT 'How sure the hub was of the link, 0 to 1; NULL for new, and where a person put it',
     reasons Array(String) COMMENT 'Parts of the score as name=value; of a new report those against the best partner',
+    review_matter Nullable(String) COMMENT 'Matter that a person was asked to compare it with (人工研判); bi.review_queue has what is open',
+    review_score Nullable(Float64) COMMENT 'Score against review_matter, 0 to 1',
     ruling LowCardinality(Nullable(String)) COMMENT 'What a person said last on its matter: accepted, unlinked or merged; NULL when nobody did',
     rule_version LowCardinality(String) COMMENT 'Version of the matching rules'
 )
@@ -151,6 +153,8 @@ SELECT
     ) AS linked_to,
     if(secret OR ruled != '', NULL, first.score) AS score,
     if(secret, [], first.reasons) AS reasons,
+    if(secret OR ifNull(first.review_matter IN secrets, true), NULL, first.review_matter) AS review_matter,
+    if(review_matter IS NULL, NULL, first.review_score) AS review_score,
     if(secret, NULL, nullIf(ruled, '')) AS ruling,
     first.rule_version AS rule_version
 FROM

@@ -28,17 +28,39 @@ WITH
             AND report_id NOT IN secrets AND assumeNotNull(review_matter) NOT IN secrets
         LIMIT 1 BY report_id
     ),
+    -- By the primary key, and not bi.reports, which would be read whole.
+    told AS
+    (
+        SELECT
+            report_id,
+            argMin(matter_id, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS matter_id,
+            argMin(reasons, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS reasons,
+            argMin(rule_version, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS rule_version,
+            argMax(
+                tuple(title, matter_kind, street_code, feed, reported_at), (length(part_ids), received_at, _timestamp, intake_offset)
+            ) AS latest
+        FROM hub.routed FINAL
+        WHERE outcome = 'routed' AND (report_id IN (SELECT report_id FROM asked) OR report_id IN (SELECT matter FROM asked))
+        GROUP BY report_id
+    ),
     shown AS
     (
-        SELECT report_id, matter_id, title, matter_kind, street_code, feed, reported_at, reasons, ruling, rule_version
-        FROM bi.reports
-        WHERE report_id IN (SELECT report_id FROM asked) OR report_id IN (SELECT matter FROM asked)
+        SELECT
+            told.report_id AS report_id,
+            ifNull(nullIf(moved.matter_id, ''), told.matter_id) AS known_as,
+            ifNull(nullIf(heirs.heir, ''), known_as) AS matter_id,
+            told.latest.1 AS title, told.latest.2 AS matter_kind, told.latest.3 AS street_code, told.latest.4 AS feed,
+            told.latest.5 AS reported_at, told.reasons AS reasons, told.rule_version AS rule_version,
+            ifNull(moved.ruling, '') AS ruling
+        FROM told
+        LEFT JOIN hub.moved_reports AS moved ON moved.report_id = told.report_id
+        LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = ifNull(nullIf(moved.matter_id, ''), told.matter_id)
     ),
     rejected AS
     (
         SELECT arrayJoin(report_ids) AS report_id, matter_id
         FROM hub.changes FINAL
-        WHERE change = 'rejected'
+        WHERE intake_topic = 'rulings' AND change = 'rejected'
     )
 SELECT
     asked.report_id AS report_id,
@@ -57,7 +79,7 @@ SELECT
 FROM asked
 INNER JOIN shown AS mine ON mine.report_id = asked.report_id
 INNER JOIN shown AS other ON other.report_id = asked.matter
-WHERE mine.ruling IS NULL AND mine.matter_id != other.matter_id
+WHERE mine.ruling = '' AND mine.known_as != other.known_as
     AND (asked.report_id, asked.matter) NOT IN (SELECT report_id, matter_id FROM rejected)
-    AND (asked.report_id, other.matter_id) NOT IN (SELECT report_id, matter_id FROM rejected)
+    AND (asked.report_id, other.known_as) NOT IN (SELECT report_id, matter_id FROM rejected)
 COMMENT 'Open questions whether a report belongs to a matter: zhishu review answers them';

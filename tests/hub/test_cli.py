@@ -25,12 +25,18 @@ COMMANDS = [
             "bench",
             "unseal",
             "train",
+            "explain",
+            "unlink",
+            "merge",
         )
     ),
     ["schema"],
     ["schema", "check"],
     ["eval", "match"],
     ["eval", "route"],
+    ["review", "list"],
+    ["review", "accept"],
+    ["review", "reject"],
     ["deadletter", "list"],
     ["deadletter", "show"],
     ["deadletter", "replay"],
@@ -58,7 +64,13 @@ def test_every_command_has_help(tmp_path: Path, command: list[str]) -> None:
     assert "Usage:" in done.stdout
 
 
-@pytest.mark.parametrize("command", [["reconcile"], ["kpi"], ["deadletter", "list"], ["init"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["reconcile"], ["kpi"], ["deadletter", "list"], ["init"], ["explain", "x"], ["review", "list"]),
+        *(["review", "accept", "x"], ["review", "reject", "x"], ["unlink", "x"], ["merge", "x", "y"]),
+    ],
+)
 def test_a_tool_without_a_hub_says_what_to_start(tmp_path: Path, command: list[str]) -> None:
     done = zhishu(tmp_path, *command)
     assert done.returncode == 1
@@ -76,6 +88,12 @@ def test_a_wrong_date_says_how_dates_read(tmp_path: Path) -> None:
     done = zhishu(tmp_path, "kpi", "--from", "3/1/2025")
     assert done.returncode == 1
     assert "no hub runs" in done.stderr or "YYYY-MM-DD" in done.stderr
+
+
+def test_a_language_that_is_none_is_told_before_anything_else(tmp_path: Path) -> None:
+    done = zhishu(tmp_path, "explain", "x", "--lang", "fr")
+    assert done.returncode == 1
+    assert "--lang is zh or en" in done.stderr
 
 
 def test_schema_check_passes(tmp_path: Path) -> None:

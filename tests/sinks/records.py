@@ -138,6 +138,8 @@ def change(word: str, *names: str, **changed: Any) -> Change:
         "step": None,
         "case": None,
     }
+    if changed.get("ruled_by", "") is None:
+        fields["intake_topic"] = "progress"
     return Change(**{**fields, **changed})  # type: ignore[typeddict-item]
 
 
