@@ -77,6 +77,8 @@ _WORD_GAIN: Final = 2.0
 #: What is asked of the same person, and how much more a text told again says than its resemblance.
 _SAME_PERSON: Final = 0.7
 _BAR_PERSON_HERE: Final = 0.18
+#: The least bar where one feed's codes name two kinds.
+_BAR_TWO_CODES: Final = 0.3
 _COPY: Final = 1.5
 _COPIED: Final = 0.5
 #: Likeness where the same person says that it was told before.
@@ -205,35 +207,25 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     words, told_alike = alike(told, text)
     # Two feeds cut the world of codes in two ways; one feed means two codes as two kinds.
     coded = bool(facts.coded and facts.matter_kind and facts.coded in matter.coded)
+    two_codes = coded and bool(matter.kinds) and facts.matter_kind not in matter.kinds
     troubles = _troubles(facts, matter, told_alike, coded=coded)
     person = facts.reporter_key is not None and facts.reporter_key in matter.reporters
     copy = _copied(facts, told, matter, person=person, words=words, evidence=evidence)
+    likeness = words
     if evidence >= _PLACE:
-        two_codes = coded and facts.matter_kind not in matter.kinds
         likeness = max(words, (min(1.0, (1.0 if two_codes else _WORD_GAIN) * words) + troubles) / 2)
-        bar = _BAR_WEAK - (_BAR_WEAK - _BAR_STRONG) * (evidence - _PLACE) / (1.0 - _PLACE)
-        if evidence >= _SURE_NAME:
-            bar -= _AT_ONCE * max(0.0, 1.0 - away / _AT_ONCE_MS)
-    else:
-        likeness = words
-        lone = max(names.own, names.theirs)
-        rise = min(1.0, 1.5 * apart + _PLACE * lone) * (1.0 - evidence / _PLACE)
-        least = _BAR_ELSEWHERE if facts.community_code or matter.communities else _BAR_NONE
-        bar = least + (_BAR_APART - least) * rise
+    likeness = max(likeness, copy if apart > _PLACE and not person else min(1.0, _COPY * copy))
+    bar = _bar(evidence, names, away, elsewhere=bool(facts.community_code or matter.communities))
     if late:
         bar += _LATE
-    bar += _LONG_AGO * min(1.0, away / _LONG_AGO_MS)
     if person:
-        again = away <= _CALLS_AGAIN_MS and facts.street_code in matter.streets
-        bar = max(min(bar, _BAR_STRONG), (min(bar, _BAR_WEAK) if again else bar) * _SAME_PERSON)
-        if evidence >= _SURE_NAME:
-            bar = min(bar, _BAR_PERSON_HERE)
-        if copy > _COPIED:
-            bar = min(bar, _BAR_NONE)
+        bar = _bar_of_person(
+            bar, evidence, copy, called=away <= _CALLS_AGAIN_MS and facts.street_code in matter.streets
+        )
         if told.again and apart < _PLACE and away <= _OPEN_WINDOW_MS:
             likeness, bar = max(likeness, _SAID_SO), min(bar, _BAR_STRONG)
-    likeness = max(likeness, copy if apart > _PLACE and not person else min(1.0, _COPY * copy))
-    score = round(max(0.0, min(1.0, 0.5 + likeness - bar)), 4)
+    if two_codes:
+        bar = max(bar, _BAR_TWO_CODES)
     reasons = [f"place={evidence:.2f}"]
     if names.shared:
         reasons.append(f"name={names.shared}")
@@ -243,16 +235,38 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
         reasons.append("community=1")
     if apart:
         reasons.append(f"apart={apart:.2f}")
-    reasons += [f"troubles={troubles:.2f}", f"words={words:.2f}"]
     if copy:
         reasons.append(f"copy={copy:.2f}")
     reasons += [
+        f"troubles={troubles:.2f}",
+        f"words={words:.2f}",
         f"hours={away / _HOUR_MS:.1f}",
         f"same_reporter={person:d}",
         f"likeness={likeness:.2f}",
         f"bar={bar:.2f}",
     ]
-    return _Fit(score, tuple(reasons))
+    return _Fit(round(max(0.0, min(1.0, 0.5 + likeness - bar)), 4), tuple(reasons))
+
+
+def _bar(evidence: float, names: _Names, away: int, *, elsewhere: bool) -> float:
+    """The likeness that is asked for, by what is known of place and time. elsewhere: a side has a community."""
+    if evidence >= _PLACE:
+        bar = _BAR_WEAK - (_BAR_WEAK - _BAR_STRONG) * (evidence - _PLACE) / (1.0 - _PLACE)
+        if evidence >= _SURE_NAME:
+            bar -= _AT_ONCE * max(0.0, 1.0 - away / _AT_ONCE_MS)
+    else:
+        least = _BAR_ELSEWHERE if elsewhere else _BAR_NONE
+        rise = 1.5 * min(names.own, names.theirs) + _PLACE * max(names.own, names.theirs)
+        bar = least + (_BAR_APART - least) * min(1.0, rise) * (1.0 - evidence / _PLACE)
+    return bar + _LONG_AGO * min(1.0, away / _LONG_AGO_MS)
+
+
+def _bar_of_person(bar: float, evidence: float, copy: float, *, called: bool) -> float:
+    """The bar for a person who told of the matter before. called: within a day, from the same street."""
+    bar = max(min(bar, _BAR_STRONG), (min(bar, _BAR_WEAK) if called else bar) * _SAME_PERSON)
+    if evidence >= _SURE_NAME:
+        bar = min(bar, _BAR_PERSON_HERE)
+    return min(bar, _BAR_NONE) if copy > _COPIED else bar
 
 
 def _names(told: Told, text: Text) -> _Names:

@@ -60,12 +60,17 @@ _ENDINGS: Final[dict[str, tuple[float, bool]]] = {
     word: (group["worth"], group["kept"]) for group in _LEXICON["endings"] for word in group["words"]
 }
 _ENDINGS.update({word: _ENDINGS[ending] for word, ending in _HIDDEN.items()})
-_ROAD_LIKE, _ROADS, _UNIT_ENDINGS, _AREAS, _NUMBERED, _INSTITUTIONS, _LINES, _UNITS, _NAME_WORDS_OF_TROUBLE, _LOOSE, _BOILERPLATE = (
-    frozenset(_LISTS[name])
-    for name in (
-        "road_like", "roads", "shops_and_firms", "areas", "numbered", "institutions", "lines", "units", "name_words", "loose", "boilerplate",
-    )
-)  # fmt: skip
+_ROAD_LIKE: Final = frozenset(_LISTS["road_like"])
+_ROADS: Final = frozenset(_LISTS["roads"])
+_UNIT_ENDINGS: Final = frozenset(_LISTS["shops_and_firms"])
+_AREAS: Final = frozenset(_LISTS["areas"])
+_NUMBERED: Final = frozenset(_LISTS["numbered"])
+_INSTITUTIONS: Final = frozenset(_LISTS["institutions"])
+_LINES: Final = frozenset(_LISTS["lines"])
+_UNITS: Final = frozenset(_LISTS["units"])
+_NAME_WORDS_OF_TROUBLE: Final = frozenset(_LISTS["name_words"])
+_LOOSE: Final = frozenset(_LISTS["loose"])
+_BOILERPLATE: Final = frozenset(_LISTS["boilerplate"])
 #: Kinds of trouble, in the order of their place in a vector.
 TROUBLES: Final = tuple(_LEXICON["troubles"])
 _TROUBLES_OF: Final[dict[str, tuple[int, ...]]] = {}
@@ -275,7 +280,7 @@ def _told_names(words: Sequence[_Word], *, in_title: bool) -> list[_Told]:
         kind = word.kind
         if kind != _BREAK:
             size += len(word.text)
-            promising = promising or kind == _ENDING or kind == _NAME
+            promising = promising or kind in (_ENDING, _NAME)
             continue
         if size > 1 and (promising or words[at - 1].kind == _NUMBER):
             found += _names_of_run(tuple(words[start : at + 1]), in_title)
@@ -286,7 +291,7 @@ def _told_names(words: Sequence[_Word], *, in_title: bool) -> list[_Told]:
 
 
 @lru_cache(65_536)
-def _names_of_run(words: tuple[_Word, ...], in_title: bool) -> tuple[_Told, ...]:  # noqa: FBT001 - a key of the cache
+def _names_of_run(words: tuple[_Word, ...], in_title: bool) -> tuple[_Told, ...]:
     """Names in a run of words that nothing breaks but perhaps the last."""
     return tuple(_in_run(words, in_title=in_title))
 
