@@ -1,7 +1,8 @@
 """Looks reports up in ClickHouse for the gateway: by id, and page by page.
 
-By id it reads hub.routed, hub.progress and hub.changes by their keys and indexes (25 ms among 2 million reports); bi.reports, whose rules
-it follows, reads the whole table for one report (1 s). tests/hub/test_status.py holds the two against each other.
+By id it reads hub.routed, hub.progress and hub.changes by their keys and indexes (25 ms among 2 million reports, measured
+before there were changes); bi.reports, whose rules it follows, reads the whole table for one report. tests/hub/test_status.py
+holds the two against each other.
 """
 
 import asyncio
