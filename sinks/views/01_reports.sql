@@ -147,7 +147,7 @@ SELECT
     ) AS relation,
     multiIf(
         secret OR relation = 'new', NULL,
-        ruled != '', matter_id,
+        ruled != '', if(current IN secrets, NULL, current),
         ifNull(first.linked_to IN secrets, false), NULL,
         first.linked_to
     ) AS linked_to,

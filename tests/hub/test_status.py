@@ -18,13 +18,13 @@ from schemas import topics
 from sinks.batches import split
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
-from sinks.rows import TABLES, Origin, progress_rows, routed_rows
+from sinks.rows import TABLES, Origin, progress_rows
 from sinks.writer import insert_batch, open_clickhouse
-from tests.sinks.records import DAY, HOUR, NOON, report, routed, step
+from tests.sinks.records import DAY, HOUR, NOON, case, change, log_rows, report, routed, step
 
 pytestmark = pytest.mark.clickhouse
 _offsets = count()
-_ROWS = {topics.ROUTED: routed_rows, topics.PROGRESS: progress_rows}
+_ROWS = {topics.ROUTED: log_rows, topics.PROGRESS: progress_rows}
 
 
 @pytest.fixture(scope="module")
@@ -200,9 +200,15 @@ def test_it_says_of_every_report_what_the_views_of_the_analysts_say(
         routed(report("s", confidential=True, received_at=NOON + HOUR)),
         routed(report("d", received_at=NOON + 5), relation="revision", outcome="replay"),
         routed(report("d", due_at=None)), routed(report("d", received_at=NOON + DAY, content="新"), relation="revision"),
+        routed(report("e")), routed(report("f")), routed(report("g"), **_to("f")), routed(report("h"), **_to("f")),
+        change("accepted", "e", matter_id="hotline12345-s"), change("unlinked", "g", matter_id="hotline12345-g"),
+        change("merged", "f", "h", matter_id="hotline12345-d"),
+        change("escalated", "f", ruled_by=None, case=case(path=["zhifa", "gongan"], due_at=NOON + 7 * DAY)),
+        change("escalated", "h", ruled_by=None, case=case(path=[], level=None, waits="ping_pong")),
+        change("noted", "d", ruled_by=None, case=case()),
     ])  # fmt: skip
     put(topics.PROGRESS, [step("a", "close", NOON + HOUR), step("b", "extend", NOON, extended_to=NOON + 8 * DAY)])
-    columns = "report_id, confidential, content, matter_id, relation, linked_to, agency_code"
+    columns = "report_id, confidential, content, matter_id, relation, linked_to, agency_code, agency_name, level, manual_reason"
     bi = open_clickhouse(url(engine, "bi"))
     rows = bi.query(f"SELECT {columns} FROM bi.reports ORDER BY report_id").result_rows
     names = [name.strip() for name in columns.split(",")]

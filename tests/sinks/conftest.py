@@ -25,12 +25,11 @@ from sinks.rows import (
     Origin,
     Row,
     alert_rows,
-    change_rows,
     dead_letter_rows,
     progress_rows,
-    routed_rows,
 )
 from sinks.writer import insert_batch, open_clickhouse
+from tests.sinks.records import log_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,12 +38,8 @@ PLACES = [TopicPartition(topic, partition, -1) for topic in STORED_TOPICS for pa
 _offsets = count()
 
 
-def _log_rows(record: Any, origin: Origin) -> list[Row]:
-    return change_rows(record, origin) if "change" in record else routed_rows(record, origin)
-
-
 _ROWS: dict[str, Callable[[Any, Origin], list[Row]]] = {
-    topics.ROUTED: _log_rows,
+    topics.ROUTED: log_rows,
     topics.PROGRESS: progress_rows,
     topics.ALERTS: alert_rows,
     topics.DEADLETTER: dead_letter_rows,

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from schemas.ids import digest_id
 from schemas.records import Alert, Case, Change, DeadLetter, Progress, Report, RoutedReport
+from sinks.rows import Origin, Row, change_rows, routed_rows
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -167,6 +168,11 @@ def case(**changed: Any) -> Case:
         "stepped": True,
     }
     return Case(**{**fields, **changed})  # type: ignore[typeddict-item]
+
+
+def log_rows(record: Any, origin: Origin) -> list[Row]:
+    """Rows of a record of the log of decisions, of either kind."""
+    return change_rows(record, origin) if "change" in record else routed_rows(record, origin)
 
 
 def step(name: str, kind: str, occurred_at: int, **changed: Any) -> Progress:
