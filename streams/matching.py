@@ -70,8 +70,9 @@ _UNTOLD: Final = 0.35
 _SAME_CODE: Final = 0.85
 _SAME_KIND: Final = 0.7
 _OTHER_CODE: Final = 0.2
-#: Two codes of two feeds, where the texts tell no trouble.
+#: Two codes of two feeds, where the texts tell no trouble, and where they do.
 _OTHER_FEED: Final = 0.1
+_OTHER_FEED_TOLD: Final = 0.5
 #: The words that two reports share count so many times where the place is one: people have many words for one trouble.
 _WORD_GAIN: Final = 2.0
 #: What is asked of the same person, and how much more a text told again says than its resemblance.
@@ -327,7 +328,7 @@ def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *
             return _SPOT - (_SPOT - _RADIUS) * distance / radius
         if (distance > radius and not same_community and not shared) or distance > _FAR_M:
             return None
-    elif facts.community_code and matter.communities and not same_community and not shared:
+    elif facts.community_code and matter.communities and not same_community:
         return None
     return _COMMUNITY if same_community else 0.0
 
@@ -335,8 +336,8 @@ def _spot(facts: Facts, matter: Matter, distance: float | None, radius: float, *
 def _troubles(facts: Facts, matter: Matter, told_alike: float | None, *, coded: bool) -> float:
     """Likeness of the troubles told; the kinds that sources or keywords name say more than words."""
     found = _UNTOLD if told_alike is None else told_alike
-    if told_alike is None and facts.coded and any(matter.coded) and facts.matter_kind not in matter.kinds:
-        return _OTHER_FEED
+    if facts.coded and any(matter.coded) and matter.kinds and facts.matter_kind not in matter.kinds:
+        found = _OTHER_FEED if told_alike is None else min(found, _OTHER_FEED_TOLD)
     if not facts.matter_kind or not matter.kinds:
         return found
     if facts.matter_kind in matter.kinds:
