@@ -42,6 +42,11 @@ _MEMBERS_OF: Final = """
 SELECT report_id, toUnixTimestamp64Milli(reported_at) AS reported_at, channel, relation, linked_to, score, ruling, title
 FROM bi.reports WHERE matter_id = {matter:String} ORDER BY bi.reports.reported_at, report_id
 """
+# Whether anything was ever asked; the queue itself is the dearest of these questions.
+_ASKED: Final = """
+SELECT count() FROM hub.routed
+WHERE review_matter IS NOT NULL AND (report_id = {id:String} OR has({members:Array(String)}, assumeNotNull(review_matter)))
+"""
 _QUESTIONS: Final = """
 SELECT report_id, review_matter, score, title, matter_title FROM bi.review_queue
 WHERE report_id = {id:String} OR review_matter = {matter:String} ORDER BY asked_at, report_id
@@ -92,7 +97,7 @@ class Explanation:
 def explain(client: Client, report_id: str) -> Explanation:
     """Reads it; raises ExplainError for a report that is not there."""
 
-    def ask(question: str, **parameters: str) -> list[dict[str, Any]]:
+    def ask(question: str, **parameters: Any) -> list[dict[str, Any]]:
         return list(client.query(question, parameters=parameters).named_results())
 
     found = ask(_REPORT, id=report_id)
@@ -103,11 +108,15 @@ def explain(client: Client, report_id: str) -> Explanation:
         )
     matter = str(found[0]["matter_id"])
     cases = ask(_CASE, id=report_id)
+    members = ask(_MEMBERS_OF, matter=matter)
+    ((asked,),) = client.query(
+        _ASKED, parameters={"id": report_id, "members": [matter, *(str(one["report_id"]) for one in members)]}
+    ).result_rows
     return Explanation(
         found[0],
         cases[0] if cases else {},
-        ask(_MEMBERS_OF, matter=matter),
-        ask(_QUESTIONS, id=report_id, matter=matter),
+        members,
+        ask(_QUESTIONS, id=report_id, matter=matter) if asked else [],
         ask(_HISTORY, id=report_id, matter=matter),
     )
 
