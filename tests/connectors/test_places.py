@@ -17,7 +17,7 @@ from shapely.geometry import Point, box
 
 from connectors.base import Appeal, Context, to_report
 from connectors.outlines import Outlines, Spot
-from connectors.places import Places, place_key
+from connectors.places import Places
 from profiles import Area, Community, PlaceName, Profile
 from profiles.sample import write_sample
 from tests.connectors.make import NOW, PLACES, PRIVACY, PROFILE
@@ -267,22 +267,6 @@ def test_the_sample_year_names_nothing_of_the_gazetteer_so_that_its_truth_stays_
     assert not any(
         re.search("|".join(map(re.escape, names)), f.read_text("utf-8")) for f in tmp_path.glob("sample/*/*wechat.xml")
     )
-
-
-@pytest.mark.parametrize(
-    ("street", "place", "texts", "key"),
-    [
-        ("370212001", "A3区", [], "370212001"),
-        (None, "A3区", ["B市"], "text:A3区"),
-        (None, "", ["", "请问A7县什么时候修路"], "text:A7县"),
-        (None, "", ["阳光小区门口，中韩街道"], "text:中韩街道"),
-        (None, "", ["没有地方"], "text:-"),
-    ],
-)
-def test_a_place_key_is_the_street_or_the_first_name_found(
-    street: str | None, place: str, texts: list[str], key: str
-) -> None:
-    assert place_key(street, place, texts) == key
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
