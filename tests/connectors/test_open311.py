@@ -94,7 +94,7 @@ def test_a_posted_request_stands_in_kafka_before_its_id_is_told(codec: Codec) ->
         status, body, _ = await post(client, REQUEST)
         (told,) = json.loads(body)
         ((topic, key, value),) = sink.records
-        assert (status, topic, key) == (200, "intake.open311", b"370212001")
+        assert (status, topic, key) == (200, "intake.open311", b"370212")
         assert told == {
             "service_request_id": codec.report(value)["report_id"],
             "service_notice": None,

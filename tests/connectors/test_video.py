@@ -248,7 +248,8 @@ def test_an_alarm_keeps_its_id_when_its_camera_is_registered_later(
     after = records(protocol, example(protocol, name), content_type, tail, ctx)
     assert [record and record["report_id"] for record in before] == [record and record["report_id"] for record in after]
     for record in filter(None, before):
-        assert (record["lon"], record["place_key"], record["extra"]["camera"]) == (None, "text:-", "unregistered")
+        assert (record["lon"], record["street_code"], record["extra"]["camera"]) == (None, None, "unregistered")
+        assert record["place_key"] == record["device_id"]
         assert record["location_method"] is None
     for record in filter(None, after):
         camera = PROFILE.cameras[record["device_id"]]

@@ -124,10 +124,11 @@ def check_record(found: Record) -> None:
 
 def _texts(record: Any) -> Iterator[tuple[str, str]]:
     """Texts that people read. Numbers and codes of the source are its own, and stay as they are."""
-    for name in ("title", "content", "address", "via", "place_key", "reporter_mask", "unit", "note"):
+    for name in ("title", "content", "address", "via", "reporter_mask", "unit", "note"):
         yield name, record.get(name) or ""
-    if record.get("reporter_key") != record.get("device_id"):
-        yield "reporter_key", record["reporter_key"]
+    for name in ("place_key", "reporter_key"):
+        if record.get(name) != record.get("device_id"):
+            yield name, record.get(name) or ""
     for name in ("category_path", "attachments"):
         yield from ((name, text) for text in record.get(name, ()))
     for key, text in record["extra"].items():
