@@ -4,6 +4,7 @@ A profile is a folder of TOML and CSV files (see profiles/README.md). `load_prof
 error names file, line and what to change.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from datetime import date, time
 from itertools import pairwise
@@ -359,6 +360,14 @@ def with_lists(profile: Profile) -> Profile:
     return replace(profile, **lists)
 
 
+def _county_code(told: object) -> str:
+    """GB/T 2260's code of the county: all its text reports stand under this key, so it must not be empty."""
+    code = str(told)
+    if not re.fullmatch(r"\d{6}", code):
+        raise ProfileError("profile.toml: county_code must be the six digits of GB/T 2260, as in 370212")
+    return code
+
+
 def load_profile(folder: Path) -> Profile:
     """Reads and checks a profile folder; raises ProfileError."""
     main = read_toml(folder / "profile.toml")
@@ -374,7 +383,7 @@ def load_profile(folder: Path) -> Profile:
             name_zh=str(main["name_zh"]),
             name_en=str(main["name_en"]),
             made_up=bool(main["made_up"]),
-            county_code=str(main["county_code"]),
+            county_code=_county_code(main["county_code"]),
             bbox=_bbox("profile.toml", main["bbox"]),
             timezone=str(main["timezone"]),
             basic_satisfied_weight=_key(main, "basic_satisfied_weight", SHARE),

@@ -76,7 +76,11 @@ def test_a_hotline_order_becomes_a_report() -> None:
     assert found["reported_at"] == at(2025, 9, 12, 10, 11, 8)
     assert (found["appeal_type"], found["family"], found["via"]) == ("complaint", "livelihood", "电话")
     assert (found["kind_code"], found["matter_kind"]) == ("demo/hotline-2025/appeal/010101", "noise")
-    assert (found["community_code"], found["street_code"], found["place_key"]) == ("370212005001", "370212005", "370212")
+    assert (found["community_code"], found["street_code"], found["place_key"]) == (
+        "370212005001",
+        "370212005",
+        "370212",
+    )
     assert found["location_method"] == "code"
     assert (found["source_lon"], found["source_lat"], found["source_crs"]) == (120.47, 36.1, "GCJ-02")
     assert found["lon"] is not None
