@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 
 def write_data(folder: Path) -> None:
-    """A few rows of each shape, two of them one matter."""
+    """A few rows of each shape of one year (what is 400 days older than the newest is forgotten), two of them one matter."""
     petitions = folder / "petitions"
     petitions.mkdir()
     (petitions / "reports.csv").write_text(
@@ -33,14 +33,14 @@ def write_data(folder: Path) -> None:
     (folder / "nyc311" / "rows.csv").write_text(
         '"unique_key","created_date","complaint_type","descriptor","incident_address","borough","latitude","longitude",'
         '"open_data_channel_type"\n'
-        '"6001","2024-04-16T03:03:15.000","Street Condition","Pothole","1 MADE UP AVENUE","QUEENS","40.67","-73.73","PHONE"\n'
-        '"6002","2024-04-16T04:03:15.000","Noise - Residential","Loud Music","","BRONX","","","ONLINE"\n'
+        '"6001","2019-07-16T03:03:15.000","Street Condition","Pothole","1 MADE UP AVENUE","QUEENS","40.67","-73.73","PHONE"\n'
+        '"6002","2019-07-16T04:03:15.000","Noise - Residential","Loud Music","","BRONX","","","ONLINE"\n'
     )
     (folder / "open311").mkdir()
     rows = [
-        {"service_request_id": "9001", "requested_datetime": "2011-06-28 05:14:00", "service_name": "Abandoned Vehicle",
+        {"service_request_id": "9001", "requested_datetime": "2019-06-28 05:14:00", "service_name": "Abandoned Vehicle",
          "description": None, "address": "1 MADE UP ST", "zipcode": 94110, "lat": 37.744545, "long": -122.41436},
-        {"service_request_id": "9002", "requested_datetime": "2011-06-28 05:15:00", "service_name": "Tree",
+        {"service_request_id": "9002", "requested_datetime": "2019-06-28 05:15:00", "service_name": "Tree",
          "description": "made up", "address": None, "zipcode": None, "lat": 0.0, "long": 0.0},
     ]  # fmt: skip
     (folder / "open311" / "requests.json").write_text(json.dumps(rows))
