@@ -146,8 +146,8 @@ class WorkTime:
 class Matching:
     """Rules of matching: scores from which a report is linked, and from which a person is asked; minutes of an episode."""
 
-    link: float = 0.5
-    review: float = 0.42
+    link: float = 0.47
+    review: float = 0.4
     episode_minutes: float = 10.0
 
 
