@@ -438,7 +438,7 @@ def train(
     made_on: Annotated[str | None, typer.Option(help="A day to keep in the file, YYYY-MM-DD.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Trains the category model of a profile; needs `pip install '.[train]'`. The same rows give the same file."""
+    """Trains the category model of a profile; needs the extra `train` (README). The same rows give the same file."""
     from hub.labelled import read_labelled
     from hub.train import train as trained
 
