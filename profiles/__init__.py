@@ -91,6 +91,8 @@ ROUTING_FILES: Final = (
 
 #: The location index of streams (CELL_DEGREES) finds no partner farther away.
 _RADIUS: Final = Range("above 0 and at most 500", lambda x: 0 < x <= 500)
+#: A week: the shortest time for which hotlines look for repeats.
+_APPEAL_HOURS: Final = 168
 _PERSONS: Final = Range("a whole number from 2 on", lambda x: 2 <= x < inf and x == int(x))
 
 
@@ -172,6 +174,7 @@ class Profile:
     list_version: str
     rule_version: str
     mass_appeal_persons: int
+    mass_appeal_hours: float
     work_time: WorkTime
     channels: dict[str, Channel]
     communities: dict[str, Community]
@@ -390,6 +393,7 @@ def load_profile(folder: Path) -> Profile:
             respond_within_hours=_key(main, "respond_within_hours", ABOVE_0),
             rule_version=str(main["rule_version"]),
             mass_appeal_persons=int(_key(main, "mass_appeal_persons", _PERSONS)),
+            mass_appeal_hours=_key({"mass_appeal_hours": _APPEAL_HOURS} | main, "mass_appeal_hours", ABOVE_0),
             work_time=_work_time("profile.toml", main["work_time"]),
             channels=channels,
             communities=communities,

@@ -1,5 +1,6 @@
 """One decision: matter, relation, agency, due time and alerts for one report. Pure: same state, same report, same answer."""
 
+from itertools import islice
 from typing import Final, NamedTuple
 
 from profiles import Profile
@@ -10,12 +11,14 @@ from streams.classify import Classifier, kind_of
 from streams.likeness import Told
 from streams.matching import Link, find_link
 from streams.routing import Route, Router, priority_of
-from streams.state import Facts, PartitionState, facts_of
+from streams.state import MASS_APPEAL, Facts, Matter, PartitionState, facts_of
 from streams.surge import Surge, SurgeRule
 
-MASS_APPEAL: Final = "mass_appeal"
 EMERGENCY: Final = "emergency"
 _ALERT_REPORTS: Final = 20
+_HOUR_MS: Final = 3_600_000
+#: Newest reports of a matter that are looked through for persons, beside four for each person asked for.
+_LOOKED: Final = 200
 
 
 class Origin(NamedTuple):
@@ -46,6 +49,13 @@ class _Match(NamedTuple):
     review_score: float | None = None
 
 
+class _Crowd(NamedTuple):
+    """Those who make a mass appeal: the matter before this report, and the reports within the window, by event time."""
+
+    matter: Matter
+    reports: list[tuple[int, str]]
+
+
 class Decider:
     """The rules of one profile."""
 
@@ -54,6 +64,7 @@ class Decider:
         self.profile = profile
         self.router = Router(profile)
         self._classifier = classifier
+        self._span_ms = round(profile.mass_appeal_hours * _HOUR_MS)
 
     def decide(self, state: PartitionState, report: Report, origin: Origin) -> Decision:
         """Decide on one report without changing anything; `state.apply(decision.routed)` takes the decision in."""
@@ -62,9 +73,9 @@ class Decider:
         match = self._match(state, facts, told, report)
         kind = kind_of(report, self._classifier)
         route = self._placed(state, match, report, self.router.route(report, kind))
-        persons = self._persons(state, match, facts)
-        if persons >= self.profile.mass_appeal_persons:
-            reasons = (*route.priority_reasons, "mass_appeal")
+        crowd = self._crowd(state, match, facts)
+        if crowd is not None:
+            reasons = (*route.priority_reasons, MASS_APPEAL)
             route = route._replace(priority_reasons=reasons, priority=priority_of(reasons))
         routed: RoutedReport = {
             "intake_topic": origin.topic,
@@ -103,8 +114,8 @@ class Decider:
         alerts = []
         if route.emergency is not None and match.outcome == "routed":
             alerts.append(self._emergency(match, route.emergency, report))
-        if persons == self.profile.mass_appeal_persons:
-            alerts.append(self._mass_appeal(state, match, facts, report))
+        if crowd is not None and self._begins(crowd.matter, facts):
+            alerts.append(self._mass_appeal(state, match, crowd, report))
         return Decision(routed, tuple(alerts), facts, told)
 
     def _placed(self, state: PartitionState, match: _Match, report: Report, route: Route) -> Route:
@@ -136,12 +147,35 @@ class Decider:
         relation = _relation(state, facts, link)
         return _Match("routed", partner.matter_id, relation, partner.report_id, link.score, link.reasons)
 
-    def _persons(self, state: PartitionState, match: _Match, facts: Facts) -> int:
-        """Of a report that brings another person to a matter: how many these are now; 0 for any other."""
+    def _crowd(self, state: PartitionState, match: _Match, facts: Facts) -> _Crowd | None:
+        """Whether a report that brings another person to a matter makes it a mass appeal, or belongs to one.
+
+        So it is when some span of mass_appeal_hours that holds this report holds reports of mass_appeal_persons persons, in
+        whatever order they came.
+        """
         if match.relation != "joined" or facts.reporter_key is None:
-            return 0
-        matter = state.matter(match.matter_id)
-        return len(matter.reporters) + 1 if matter else 0  # "joined" says that this person is not among them yet
+            return None
+        matter, enough = state.matter(match.matter_id), self.profile.mass_appeal_persons
+        # "joined" says that this person is not among them yet.
+        if matter is None or len(matter.reporters) + 1 < enough:
+            return None
+        at, span = facts.reported_at, self._span_ms
+        members = (state.reports[one] for one in islice(reversed(matter.report_ids), _LOOKED + 4 * enough))
+        near = sorted(
+            (known.reported_at, known.report_id, known.reporter_key)
+            for known in members
+            if known.reporter_key is not None and abs(known.reported_at - at) <= span
+        )
+        near.append((at, facts.report_id, facts.reporter_key))
+        for begin in (at - span, *(told for told, _, _ in near if told <= at)):
+            within = [one for one in near if begin <= one[0] <= begin + span]
+            if len({person for _, _, person in within}) >= enough:
+                return _Crowd(matter, [(told, report_id) for told, report_id, _ in within])
+        return None
+
+    def _begins(self, matter: Matter, facts: Facts) -> bool:
+        """Whether a mass appeal is one anew: the last one of the matter is longer ago than the window."""
+        return matter.appealed_at is None or facts.reported_at - matter.appealed_at > self._span_ms
 
     def _where(self, code: str | None) -> str:
         """A community by its name, a grid by its code."""
@@ -170,28 +204,33 @@ class Decider:
             "rule_version": self.profile.rule_version,
         }
 
-    def _mass_appeal(self, state: PartitionState, match: _Match, facts: Facts, report: Report) -> Alert:
-        """群诉: the alert at the report that brings a matter to its k-th person."""
-        matter = state.matter(match.matter_id)
-        members = sorted((state.reports[i].reported_at, i) for i in (matter.report_ids if matter else ()))
+    def _mass_appeal(self, state: PartitionState, match: _Match, crowd: _Crowd, report: Report) -> Alert:
+        """群诉: the alert at the report that brings a matter to its k-th person within the window."""
+        matter = crowd.matter
         threshold = float(self.profile.mass_appeal_persons)
-        kind = self._named(state.reports[members[0][1]].matter_kind)
+        first = min((state.reports[one] for one in matter.report_ids), key=lambda one: (one.reported_at, one.report_id))
+        # The first mass appeal of a matter goes by the matter, whatever the order of arrival; one after a quiet time by
+        # the one before it.
+        onset = match.matter_id if matter.appealed_at is None else str(matter.appealed_at)
         return {
-            # One matter is a mass appeal once: its id stands for the onset, whatever the order of arrival.
-            "alert_id": digest_id(MASS_APPEAL, match.matter_id, match.matter_id),
+            "alert_id": digest_id(MASS_APPEAL, match.matter_id, onset),
             "rule": MASS_APPEAL,
             "severity": "warning",
             "subject_type": "matter",
             "subject": match.matter_id,
             "place_key": report["place_key"],
-            "raised_at": max(members[-1][0], facts.reported_at),
+            "raised_at": max(told for told, _ in crowd.reports),
             "cleared_at": None,
             "value": threshold,
             "threshold": threshold,
             "summary": (
-                f"{self._where(facts.community_code)}：{threshold:g}人反映同一事项（{kind}），请研判并统一处置。"
+                f"{self._where(report['community_code'])}：{self.profile.mass_appeal_hours:g}小时内{threshold:g}人"
+                f"反映同一事项（{self._named(first.matter_kind)}），请研判并统一处置。"
             ),
-            "report_ids": [*[report_id for _, report_id in members[: _ALERT_REPORTS - 1]], facts.report_id],
+            "report_ids": [
+                *[one for _, one in crowd.reports if one != report["report_id"]][: _ALERT_REPORTS - 1],
+                report["report_id"],
+            ],
             "rule_version": self.profile.rule_version,
         }
 

@@ -36,6 +36,8 @@ _PACK_FROM: Final = 4096
 _TELLERS: Final = 8
 #: Matters of one key that are looked through for one that a report is in already.
 _SAME_KEY: Final = 20
+#: Reason of priority, and rule of the alert, of a matter that many persons told of lately (群诉).
+MASS_APPEAL: Final = "mass_appeal"
 #: Steps kept for reports that have not come; of more those go that wait longest, with all steps of their report.
 MOST_EARLY: Final = 50_000
 
@@ -204,7 +206,8 @@ class Matter:
     (`PartitionState.matter`).
 
     text: the mean of theirs; None for alarms. lon, lat: mean of the points told, `points` of them. tellers: the newest with the
-    sketches of their texts. first, last: event times, milliseconds.
+    sketches of their texts. first, last: event times, milliseconds. appealed_at: event time of the newest report in it that was
+    decided as part of a mass appeal; None before any.
     """
 
     report_ids: list[str]
@@ -220,6 +223,7 @@ class Matter:
     first: int
     last: int
     tellers: list[tuple[str | None, bytes]]
+    appealed_at: int | None = None
 
     @classmethod
     def of(cls, known: Known) -> "Matter":
@@ -474,6 +478,8 @@ class PartitionState:
             del entries[:-_ALARMS_KEPT]
         if matter_id != facts.report_id:
             self._join(known, matter_id)
+        if MASS_APPEAL in routed["priority_reasons"] and (matter := self.matters.get(matter_id)) is not None:
+            matter.appealed_at = max(matter.appealed_at or 0, facts.reported_at)
         if facts.reading is not None and told is not None:
             self._index(known, keys_told(told))
             self.index.learn(facts.reading)
@@ -527,6 +533,7 @@ class PartitionState:
             rest = Matter.of(left[0])
             for other in left[1:]:
                 rest.add(other)
+            rest.appealed_at = matter.appealed_at
             self.matters[known.matter_id] = rest
         for other in left:
             # It may have stood under a key for all of them.

@@ -97,6 +97,8 @@ def test_a_number_out_of_its_range_is_refused(tmp_path: Path, name: str, column:
         ("mass_appeal_persons", "1"),
         ("mass_appeal_persons", "inf"),
         ("mass_appeal_persons", '"many"'),
+        ("mass_appeal_hours", "0"),
+        ("mass_appeal_hours", "inf"),
     ],
 )
 def test_a_key_that_no_figure_or_deadline_could_be_reckoned_with_is_refused(tmp_path: Path, key: str, bad: str) -> None:

@@ -288,6 +288,87 @@ def test_one_person_repeating_never_makes_a_mass_appeal() -> None:
     assert not any(d.alerts for d in play([report(i, reporter_key="one") for i in range(20)])[1])
 
 
+def spread(*hours: float) -> list[Report]:
+    """Reports of one person each on one matter, at these hours."""
+    at = [START + round(hour * HOUR) for hour in hours]
+    return [report(n, reported_at=when, received_at=when) for n, when in enumerate(at)]
+
+
+def appeals(reports: Iterable[Report], profile: Profile = PROFILE) -> list[tuple[int, Any]]:
+    """Which reports raised an alert of a mass appeal, and the alert."""
+    decisions = play(reports, profile)[1]
+    assert all(d.routed["matter_id"] == rid(0) for d in decisions), "one matter, or the test tests something else"
+    return [(n, alert) for n, d in enumerate(decisions) for alert in d.alerts]
+
+
+def high(reports: Iterable[Report], profile: Profile = PROFILE) -> list[int]:
+    return [n for n, d in enumerate(play(reports, profile)[1]) if "mass_appeal" in d.routed["priority_reasons"]]
+
+
+WEEK = PROFILE.mass_appeal_hours
+DAILY = replace(PROFILE, mass_appeal_hours=24)
+
+
+def test_as_many_persons_over_a_longer_time_than_the_window_are_no_mass_appeal() -> None:
+    assert WEEK == 168
+    assert appeals(spread(0, 42, 84, 126, 168)) != []
+    assert appeals(spread(0, 42, 84, 126, 168.1)) == []
+    assert high(spread(0, 42, 84, 126, 168.1, 169)) == [5], "without the first: the later five are within it"
+
+
+def test_a_mass_appeal_is_one_whatever_the_order_in_which_its_reports_come() -> None:
+    found = spread(0, 5, 10, 15, 20)
+    for order in permutations(found[1:]):
+        ((at, alert),) = appeals([found[0], *order], DAILY)
+        assert (at, alert["raised_at"]) == (4, START + 20 * HOUR)
+        assert set(alert["report_ids"]) == {rid(n) for n in range(5)}
+
+
+def test_after_a_quiet_time_a_matter_is_a_mass_appeal_anew_and_told_by_another_id() -> None:
+    reports = spread(0, 1, 2, 3, 4, 5, *range(100, 107))
+    first, second = appeals(reports, DAILY)
+    assert (first[0], second[0]) == (4, 10)
+    assert first[1]["alert_id"] != second[1]["alert_id"]
+    assert first[1]["subject"] == second[1]["subject"] == rid(0)
+    assert second[1]["report_ids"] == [rid(n) for n in range(6, 11)]
+    assert high(reports, DAILY) == [4, 5, 10, 11, 12]
+
+
+def test_a_mass_appeal_that_goes_on_is_told_once_for_as_long_as_it_lasts() -> None:
+    reports = spread(*(n * 5 for n in range(40)))
+    assert [at for at, _ in appeals(reports, DAILY)] == [4]
+    assert high(reports, DAILY) == list(range(4, 40))
+
+
+@UNHURRIED
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 5)), max_size=12))
+def test_priority_is_given_where_some_window_with_the_report_holds_enough_persons(told: list[tuple[int, int]]) -> None:
+    """Against every window there is, each told person joining once or repeating."""
+    profile = replace(PROFILE, mass_appeal_hours=24, mass_appeal_persons=3)
+    everyone = [(0, 0), *told]
+    reports = [
+        report(n, reporter_key=f"p{person}", reported_at=START + hour * HOUR, received_at=START + hour * HOUR)
+        for n, (hour, person) in enumerate(everyone)
+    ]
+    expected = []
+    for n, (at, person) in enumerate(everyone):
+        windows = ({p for hour, p in everyone[: n + 1] if 0 <= hour - begin <= 24} for begin in range(at - 24, at + 1))
+        if all(p != person for _, p in everyone[:n]) and any(len(persons) >= 3 for persons in windows):
+            expected.append(n)
+    assert high(reports, profile) == expected
+
+
+def test_of_a_matter_of_thousands_only_the_newest_reports_are_looked_through() -> None:
+    state, _ = play(spread(0, *([1] * 4)), DAILY)
+    matter = state.matter(rid(0))
+    assert matter is not None
+    matter.report_ids[1:1] = ["nobody"] * 5_000  # looking any of them up would raise KeyError
+    matter.report_ids += [rid(1)] * 300
+    matter.appealed_at = START
+    decision = Decider(DAILY).decide(state, report(9, reported_at=START + HOUR), Origin(TOPIC, 0, 9))
+    assert decision.routed["relation"] == "joined"
+
+
 def test_reports_older_than_the_log_is_kept_are_forgotten_entirely() -> None:
     old = [report(i, matter_kind=k) for i, k in enumerate(("noise", "garbage", "heating"))]
     late = START + KEEP_MS + HOUR
