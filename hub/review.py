@@ -46,6 +46,11 @@ SELECT coalesce(
     (
         SELECT argMinOrNull(matter_id, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset))
         FROM hub.routed FINAL WHERE report_id = {id:String} AND outcome = 'routed'
+    ),
+    -- That of a report that was taken out of the matter of its id (streams/changes.py).
+    (
+        SELECT anyOrNull(matter_id) FROM hub.changes
+        WHERE intake_topic = 'rulings' AND change = 'unlinked' AND matter_id = {id:String}
     )
 )
 """
@@ -135,9 +140,10 @@ class Rulings:
         """
         deadline = time.monotonic() + wait
         with self._consumer() as consumer:
+            ends = consumer.end_offsets(self._partitions(consumer, ROUTED))
             before = self._last_about(consumer, act)
             if before is not None and Act.of(before.ruling) == act:
-                change = self._answer(consumer, before.place, self._since(consumer, before), deadline)
+                change = self._answer(consumer, before.ruling, before.place, self._since(consumer, before), deadline)
                 if change["change"] != "void":
                     return Answer(change, again=True)
             ruling: Ruling = {
@@ -151,18 +157,17 @@ class Rulings:
                 "reason": mask_text(reason.strip()),
                 "ruled_at": time.time_ns() // 1_000_000,
             }
-            ends = consumer.end_offsets(self._partitions(consumer, ROUTED))
-            partition, offset = self._write(ruling)
-            place = _Place(partition, offset)
-            change = self._answer(consumer, place, ends[TopicPartition(ROUTED, partition)], deadline)
-            return Answer(change, again=False)
+            place = self._write(ruling)
+            # Where the same command was given at once by another process, one of the two is void.
+            change = self._answer(consumer, ruling, place, ends[TopicPartition(ROUTED, place.partition)], deadline)
+            return Answer(change, again=change["intake_offset"] != place.offset)
 
-    def _write(self, ruling: Ruling) -> tuple[int, int]:
+    def _write(self, ruling: Ruling) -> "_Place":
         producer = KafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True)
         try:
             sent = producer.send(RULINGS, key=self._key, value=self._codec.encode("ruling", ruling))
             told = sent.get(timeout=_ACKNOWLEDGED_S)
-            return told.partition, told.offset
+            return _Place(told.partition, told.offset)
         finally:
             producer.close()
 
@@ -186,8 +191,8 @@ class Rulings:
         found = consumer.offsets_for_times({tp: before.timestamp - _SKEW_MS})[tp]
         return int(consumer.end_offsets([tp])[tp] if found is None else found.offset)
 
-    def _answer(self, consumer: KafkaConsumer, place: "_Place", since: int, deadline: float) -> Change:
-        """The change that the ruling at this place led to; reads on as the log grows."""
+    def _answer(self, consumer: KafkaConsumer, ruling: Ruling, place: "_Place", since: int, deadline: float) -> Change:
+        """The change that a ruling led to, at this place or, sent twice, at another; reads on as the log grows."""
         tp = TopicPartition(ROUTED, place.partition)
         header = self._codec.header("change")
         consumer.assign([tp])
@@ -197,8 +202,9 @@ class Rulings:
                 if not (message.value or b"").startswith(header):
                     continue
                 change = self._codec.change(message.value)
-                origin = change["intake_topic"], change["intake_partition"], change["intake_offset"]
-                if origin == (RULINGS, place.partition, place.offset):
+                if change["intake_topic"] != RULINGS or change["cause_id"] != ruling["ruling_id"]:
+                    continue
+                if change["change"] != "void" or change["intake_offset"] == place.offset:
                     return change
         raise ReviewError(
             "the ruling is in the log, but no worker has answered it yet: see that `zhishu worker` runs and is not behind, then "

@@ -117,6 +117,8 @@ REASONS: Final[dict[str, _Pair]] = {
         "该诉求已经单独成为一事项",
         "the report is a matter of its own already",
     ),
+    "it was ruled so before": ("此前已作同样决定", "it was ruled so before"),
+    "the report is in this matter already": ("该诉求已在此事项中", "the report is in this matter already"),
     "the matter is not known, or no more": ("没有该事项，或已超出保存期", "the matter is not known, or no more"),
     "the report is in this matter: unlink it": (
         "该诉求就在此事项中，请用 unlink",

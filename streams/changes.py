@@ -14,6 +14,8 @@ from streams.state import Known, PartitionState
 AT_ONCE: Final = 0
 WHEN_MET: Final = 1
 AT_THE_END: Final = 2
+#: Why a ruling is void that was sent again.
+RULED_BEFORE: Final = "it was ruled so before"
 
 Kind = Literal[
     "closed",
@@ -141,9 +143,14 @@ _Ruled = tuple[Kind, str, str | None, list[str], str]
 
 
 def _ruled(state: PartitionState, ruling: Ruling) -> _Ruled:
-    """Kind, matter after, matter before, reports, and why it is void."""
+    """Kind, matter after, matter before, reports, and why it is void.
+
+    What was ruled before, by this ruling or by another, is void: a command sent again does nothing twice.
+    """
     report_id, into = ruling["report_id"] or "", ruling["matter_id"] or ""
     known = state.reports.get(report_id)
+    if ruling["ruling_id"] in state.ruled:
+        return "void", into or report_id, None, [report_id] if known else [], RULED_BEFORE
     if ruling["action"] == "merge":
         ended = ruling["from_matter_id"] or ""
         members, target = state.matter(ended), state.matter(into)
@@ -155,18 +162,31 @@ def _ruled(state: PartitionState, ruling: Ruling) -> _Ruled:
     if known is None:
         return "void", into, None, [], "the report is not known, or no more"
     if ruling["action"] == "unlink":
-        if known.matter_id == report_id:
-            return "void", report_id, None, [report_id], "the report is a matter of its own already"
-        return "unlinked", report_id, known.matter_id, [report_id], ""
+        if state.alone(known):
+            return "void", known.matter_id, None, [report_id], "the report is a matter of its own already"
+        return "unlinked", _own_matter(state, known, ruling["ruling_id"]), known.matter_id, [report_id], ""
     if state.matter(into) is None:
         return "void", into, known.matter_id, [report_id], "the matter is not known, or no more"
     if ruling["action"] == "reject":
         if known.matter_id == into:
             return "void", into, known.matter_id, [report_id], "the report is in this matter: unlink it"
+        if (report_id, into) in state.barred:
+            return "void", into, known.matter_id, [report_id], RULED_BEFORE
         return "rejected", into, known.matter_id, [report_id], ""
-    if not state.joins(report_id) or not state.joins(into):
+    if known.matter_id == into:
+        return "void", into, known.matter_id, [report_id], "the report is in this matter already"
+    if not state.joins(report_id) or not state.joins_matter(into):
         return "void", into, known.matter_id, [report_id], "the report is confidential or stands alone by rule"
     return "accepted", into, known.matter_id, [report_id], ""
+
+
+def _own_matter(state: PartitionState, known: Known, ruling_id: str) -> str:
+    """Id of the matter of a report that is taken out of one.
+
+    The report's own, unless that names a matter which it has parted from; then one made of report and ruling.
+    """
+    taken = known.matter_id == known.report_id or known.report_id in state.parted
+    return f"matter-{digest_id('matter', known.report_id, ruling_id)}" if taken else known.report_id
 
 
 def _change(

@@ -142,7 +142,7 @@ class Decider:
             return _Match("routed", facts.report_id, "new", None, None, link.reasons if link else ())
         partner = link.partner
         if link.score < rules.link:
-            asked = (partner.matter_id, link.score)
+            asked = (state.named(partner), link.score)
             return _Match("routed", facts.report_id, "new", None, None, link.reasons, *asked)
         relation = _relation(state, facts, link)
         return _Match("routed", partner.matter_id, relation, partner.report_id, link.score, link.reasons)

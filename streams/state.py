@@ -40,6 +40,8 @@ _SAME_KEY: Final = 20
 MASS_APPEAL: Final = "mass_appeal"
 #: Steps kept for reports that have not come; of more those go that wait longest, with all steps of their report.
 MOST_EARLY: Final = 50_000
+#: Rulings that are known when they are sent again; persons make them.
+MOST_RULED: Final = 50_000
 
 
 class Facts(NamedTuple):
@@ -273,7 +275,8 @@ class Matter:
 class PartitionState:
     """Everything that a decision in one partition number may depend on.
 
-    barred: pairs of report and matter that a person said do not belong together. early: steps that came before their
+    barred: pairs of report and matter that a person said do not belong together. parted: reports that a person took out of the
+    matter of their id, which others were in. ruled: ids of the rulings that had an effect. early: steps that came before their
     report, with their offsets; early_steps: how many. surges: counters by the rules of the profile in force.
     """
 
@@ -282,6 +285,8 @@ class PartitionState:
     matters: dict[str, Matter] = field(default_factory=dict)
     devices: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     barred: set[tuple[str, str]] = field(default_factory=set)
+    parted: set[str] = field(default_factory=set)
+    ruled: dict[str, None] = field(default_factory=dict)
     early: dict[str, list[tuple[int, CaseStep]]] = field(default_factory=dict)
     surges: Surges = field(default_factory=Surges)
     newest: int = 0
@@ -348,6 +353,11 @@ class PartitionState:
             self._apply_step(change, offset, number)
             return
         kind = change["change"]
+        if kind == "void":
+            return
+        self.ruled[change["cause_id"]] = None
+        while len(self.ruled) > MOST_RULED:
+            del self.ruled[next(iter(self.ruled))]
         for report_id in change["report_ids"]:
             known = self.reports.get(report_id)
             if known is not None and kind in ("accepted", "unlinked", "merged"):
@@ -421,6 +431,22 @@ class PartitionState:
         """Whether a report may belong together with others by a person's ruling: not confidential, no question, no alarm."""
         known = self.reports.get(report_id)
         return known is not None and known.row >= 0
+
+    def joins_matter(self, matter_id: str) -> bool:
+        """Whether a report may be put into a matter: its reports may belong together with others."""
+        matter = self.matter(matter_id)
+        return matter is not None and self.joins(matter.report_ids[0])
+
+    def alone(self, known: Known) -> bool:
+        """Whether a report is in no matter with another one."""
+        matter = self.matters.get(known.matter_id)
+        return matter is None or known.report_id not in matter.report_ids or len(matter.report_ids) == 1
+
+    def named(self, known: Known) -> str:
+        """A report's matter by the id of a report in it: of the one it is named by, unless that one is there no more."""
+        first = self.reports.get(known.matter_id)
+        inside = first is not None and first.matter_id == known.matter_id and first.row >= 0
+        return known.matter_id if inside else known.report_id
 
     def closed_at(self, matter_id: str) -> int | None:
         """When the last case of a matter was closed; None while one is open, and where none was ever closed."""
@@ -514,8 +540,10 @@ class PartitionState:
         """Take a report out of its matter into another."""
         if known.matter_id == matter_id:
             return
+        if known.matter_id == known.report_id and not self.alone(known):
+            self.parted.add(known.report_id)
         self._leave(known)
-        if matter_id == known.report_id:
+        if matter_id == known.report_id and matter_id not in self.matters:
             known.matter_id = matter_id
         else:
             self._join(known, matter_id)
@@ -571,6 +599,7 @@ class PartitionState:
             self._unlist(known)
             self._leave(known)
             del self.reports[known.report_id]
+            self.parted.discard(known.report_id)
         if self._dead_rows >= max(_PACK_FROM, len(self.rows) // 2):
             self._pack()
 

@@ -58,7 +58,7 @@ CREATE OR REPLACE VIEW bi.reports {on_cluster}
     priority_reasons Array(LowCardinality(String)) COMMENT 'Why it is not normal: urgent, critical, leader_call, mass_appeal, emergency',
     emergency LowCardinality(Nullable(String)) COMMENT 'Number that must be told at once, since life may be in danger; NULL when none',
     milestones Array(Tuple(name String, due_at DateTime64(3, 'UTC'), time_limit String)) COMMENT 'Several limits of one row of the list, in order',
-    matter_id String COMMENT 'The matter it belongs to now: report_id of its first report that is not confidential',
+    matter_id String COMMENT 'The matter it belongs to now: report_id of its first report that is not confidential, or an id of its own where a person took that report out',
     relation LowCardinality(String) COMMENT 'How it belongs to the matter: new 新, repeat 同一人重复, joined 他人同诉, rebound 办结后反弹, episode 同一告警持续',
     linked_to Nullable(String) COMMENT 'report_id it was linked to, of a ruling the matter; NULL for new, and where that one became confidential',
     score Nullable(Float64) COMMENT 'How sure the hub was of the link, 0 to 1; NULL for new, and where a person put it',

@@ -36,7 +36,7 @@ def test_every_word_of_a_decision_is_translated(table: dict[str, object], words:
 def test_every_reason_of_a_change_is_translated() -> None:
     void = set(re.findall(r'"void",.*, "([^"]+)"$', inspect.getsource(changes._ruled), re.MULTILINE))
     assert len(void) >= 6
-    assert set(wording.REASONS) == {*get_args(cases.Reason), *void, "no_report"}
+    assert set(wording.REASONS) == {*get_args(cases.Reason), *void, changes.RULED_BEFORE, "no_report"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hub.review import asked_matter, matter_of
 from schemas.topics import PROGRESS, ROUTED
 from sinks.kpi import headline
 from sinks.rows import BadRowError, Origin, change_rows, routed_rows
@@ -88,6 +89,37 @@ def test_an_unlinked_report_is_a_new_matter_and_the_figures_count_no_repeat(bi: 
     assert links(bi)["b"] == [B, "new", None, None, "unlinked"]
     assert {f.name: f.numerator for f in headline(bi, _FIRST, _LAST)}["repeats"] == 0
     assert rows(bi, "SELECT is_repeat FROM bi.cases WHERE report_id = 'hotline12345-b'") == [(False,)]
+
+
+@pytest.mark.parametrize("emptied", [True, False])
+def test_a_first_report_that_a_person_took_out_is_alone_under_an_id_of_its_own(
+    bi: Any, hub: Any, put: Put, emptied: bool
+) -> None:
+    put(ROUTED, [routed(other("a")), routed(other("b"), **JOINED), routed(other("c")), routed(other("d"))])
+    if emptied:  # all of it stands in another matter
+        put(ROUTED, [change("merged", "a", "b", matter_id=C, from_matter_id=A)])
+    put(ROUTED, [change("unlinked", "a", matter_id="matter-1", from_matter_id=C if emptied else A)])
+    found = links(bi)
+    assert (found["a"], found["b"][0]) == (["matter-1", "new", None, None, "unlinked"], C if emptied else A)
+    put(ROUTED, [change("accepted", "d", matter_id="matter-1", from_matter_id=D)])
+    assert links(bi)["d"] == ["matter-1", "joined", "matter-1", None, "accepted"]
+    query = "SELECT matter_id, title, reports FROM bi.joint_matters WHERE matter_id = 'matter-1'"
+    assert rows(bi, query) == [("matter-1", report("a")["title"], 2)]
+    query = "SELECT change, report_id FROM bi.changes WHERE matter_id = 'matter-1' ORDER BY report_id"
+    assert rows(bi, query) == [("unlinked", A), ("accepted", D)]
+    assert [matter_of(hub, one) for one in (A, D, "matter-1")] == ["matter-1"] * 3
+
+
+def test_a_question_about_a_matter_whose_first_report_was_taken_out_names_one_that_is_in_it(
+    bi: Any, hub: Any, put: Put
+) -> None:
+    put(ROUTED, [routed(other("a")), routed(other("b"), **JOINED)])
+    put(ROUTED, [change("unlinked", "a", matter_id="matter-1", from_matter_id=A)])
+    put(ROUTED, [routed(other("c", title="丙"), **{**ASKED, "review_matter": B})])  # as streams.state.named says
+    assert [row[:2] for row in rows(bi, QUEUE)] == [(C, A)]
+    assert asked_matter(hub, C) == A
+    put(ROUTED, [change("rejected", "c", matter_id=A, from_matter_id=C)])
+    assert rows(bi, QUEUE) == []
 
 
 def test_the_last_ruling_stands_in_whatever_order_they_are_stored(bi: Any, put: Put) -> None:

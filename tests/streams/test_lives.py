@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas import topics
 from schemas.ids import digest_id
-from schemas.records import Alert, Change, Progress, Report, RoutedReport
+from schemas.records import Alert, Change, Progress, Report, RoutedReport, Ruling
 from streams import state as state_module
 from streams.chunks import ChunkDecider, Outputs
 from streams.state import OffsetSet, PartitionState
@@ -29,21 +29,25 @@ def step(number: int, name: str, at: int, **changes: Any) -> Progress:
     return told(name, at, report_id=rid(number), upstream_id=str(number), progress_id=identity, **changes)
 
 
+#: A field that only records of one subject have, the subject, and the topic it comes by.
+_TOPICS = (("step", "progress", topics.PROGRESS), ("action", "ruling", topics.RULINGS))
+
+
 class Log:
-    """Reports and steps in the order in which a worker takes them, and what it writes of them."""
+    """Reports, steps and rulings in the order in which a worker takes them, and what it writes of them."""
 
     def __init__(self, state: PartitionState | None = None) -> None:
         self.state = state or PartitionState()
         self.chunks: list[Chunk] = []
         self.values: list[bytes] = []
         self.alerts: list[Alert] = []
-        self._offsets = {INTAKE: 0, topics.PROGRESS: 0}
+        self._offsets = {INTAKE: 0, topics.PROGRESS: 0, topics.RULINGS: 0}
 
-    def take(self, *records: Report | Progress) -> list[Any]:
+    def take(self, *records: Report | Progress | Ruling) -> list[Any]:
         """Decide each in a chunk of its own; the records that came into the log."""
         first = len(self.values)
         for one in records:
-            subject, topic = ("progress", topics.PROGRESS) if "step" in one else ("report", INTAKE)
+            subject, topic = next((of for key, *of in _TOPICS if key in one), ("report", INTAKE))
             record = Record(self._offsets[topic], CODEC.encode(subject, one))  # type: ignore[arg-type]
             self._offsets[topic] += 1
             self.run((topic, [record]))
