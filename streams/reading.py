@@ -65,6 +65,7 @@ _ROADS: Final = frozenset(_LISTS["roads"])
 _UNIT_ENDINGS: Final = frozenset(_LISTS["shops_and_firms"])
 _AREAS: Final = frozenset(_LISTS["areas"])
 _NUMBERED: Final = frozenset(_LISTS["numbered"])
+_PEOPLE: Final = frozenset(_LISTS["people"])
 _INSTITUTIONS: Final = frozenset(_LISTS["institutions"])
 _LINES: Final = frozenset(_LISTS["lines"])
 _UNITS: Final = frozenset(_LISTS["units"])
@@ -187,7 +188,7 @@ class _Word:
             self.kind = _NAME
         elif mark == "m":
             self.kind = _NUMBER
-        elif mark == "t":
+        elif mark == "t" or (mark in _FUNCTION_MARKS and self.rarity < _COINED):
             self.kind = _BREAK
         else:
             self.kind = _VERBAL if mark in _VERB_MARKS else _NAME
@@ -363,7 +364,7 @@ def _ended(run: list[_Word], endings: Sequence[_Word], number: str) -> Iterator[
     first = endings[0].ending
     worth = max(_ENDINGS[ending.ending][0] for ending in endings)
     end = "".join(_HIDDEN.get(ending.text, ending.text) for ending in endings if _ENDINGS[ending.ending][1])
-    verbs_belong = first in _ROAD_LIKE or _ENDINGS[first][1] or (len(run) == 1)
+    verbs_belong = first in _ROAD_LIKE or _ENDINGS[first][1] or (len(run) == 1 and first not in _PEOPLE)
     body = run
     while body and body[0].kind == _VERBAL and not (verbs_belong and len(body) == 1):
         body = body[1:]
