@@ -100,7 +100,9 @@ _BUILDINGS: Final = frozenset(("号楼", "栋", "幢", "座", "号院"))
 #: Where two names differ so they are two: 一路 and 二路, 东路 and 西路.
 _TELLING_APART: Final = frozenset("0123456789一二三四五六七八九十东西南北中上下新老前后大小")
 _ROAD_ENDS: Final = ("路", "街", "巷", "道")
-_FIRM: Final = re.compile("(?<=..)(?:药业|药厂|化工厂?|公司|集团|实业|置业|地产|建设|厂)$")
+_FIRM: Final = re.compile(
+    "(?<=..)(?:药业|药厂|化工厂?|公司|集团|实业|置业|地产|建设|[鞋酒矿]业|[鞋酒]?厂|(?:艺术|培训|职业|技术|实验)*学校|[艺驾技职]校|学院|职院)$"
+)
 _KINDS_OF_PLACES: Final = re.compile(
     "|".join(
         sorted(
