@@ -66,6 +66,7 @@ _UNIT_ENDINGS: Final = frozenset(_LISTS["shops_and_firms"])
 _AREAS: Final = frozenset(_LISTS["areas"])
 _NUMBERED: Final = frozenset(_LISTS["numbered"])
 _PEOPLE: Final = frozenset(_LISTS["people"])
+_NOT_NAMED_FOR: Final = frozenset((*_LISTS["people"], *_LISTS["areas"], *_LISTS["not_named_for"]))
 _INSTITUTIONS: Final = frozenset(_LISTS["institutions"])
 _LINES: Final = frozenset(_LISTS["lines"])
 _UNITS: Final = frozenset(_LISTS["units"])
@@ -281,7 +282,7 @@ def _told_names(words: Sequence[_Word], *, in_title: bool) -> list[_Told]:
     promising = False
     for at, word in enumerate(words):
         kind = word.kind
-        if kind != _BREAK:
+        if kind != _BREAK or (size > 1 and word.troubles and _named_for(words, at)):
             size += len(word.text)
             promising = promising or kind in (_ENDING, _NAME)
             continue
@@ -291,6 +292,11 @@ def _told_names(words: Sequence[_Word], *, in_title: bool) -> list[_Told]:
     if size > 1 and promising:
         found += _names_of_run(tuple(words[start:]), in_title)
     return found
+
+
+def _named_for(words: Sequence[_Word], at: int) -> bool:
+    """Whether a word of trouble stands within a name, before its ending: 养老 in 夕阳红养老公寓."""
+    return at + 1 < len(words) and words[at + 1].kind == _ENDING and words[at + 1].text not in _NOT_NAMED_FOR
 
 
 @lru_cache(65_536)
@@ -335,7 +341,7 @@ def _in_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             continue
         if kind == _NUMBER and following and following.troubles and len(word.text) > 1 and word.text.isdigit():
             yield word.text + following.text, 0.7, RUN  # 58车贷
-        if kind != _BREAK and len(run) < 8:
+        if (kind != _BREAK or (run and following is not None and word.troubles and _named_for(words, at))) and len(run) < 8:
             run.append(word)
         else:
             if run:
