@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from streams.postings import Postings
-from streams.reading import TROUBLES, Name, Reading, same_name
+from streams.reading import RELATED, TROUBLES, Name, Reading, same_name
 
 #: Words and kinds of trouble that are kept of a report, and of a matter: the strongest.
 _WORDS: Final = 16
@@ -33,6 +33,8 @@ _POSTINGS: Final = 8
 _LEAST_WORTH: Final = 0.2
 #: A name under which so many more matters stand is worth half.
 _COMMON: Final = 24.0
+#: How much of a trouble told counts as one that people tell the same matter by.
+_RELATED: Final = 0.2
 #: What sharing a key tells, by which the candidates are chosen.
 _NAME_HIT: Final = 60.0
 _WORD_HIT: Final = 40.0
@@ -41,7 +43,7 @@ _SCALE: Final = 255
 
 class Told(NamedTuple):
     """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch and
-    again as in Reading. pairs: of neighbouring characters in its names; without one in common no two names are the same.
+    again as in Reading. expected: troubles with those that people tell the same matter by. pairs: of neighbouring characters in its names; without one in common no two names are the same.
     """
 
     words: dict[int, float]
@@ -50,6 +52,7 @@ class Told(NamedTuple):
     sketch: bytes
     again: bool
     pairs: frozenset[str]
+    expected: dict[int, float]
 
 
 class Text(NamedTuple):
@@ -110,12 +113,12 @@ def alike(told: Told, text: Text) -> tuple[float, float | None]:
             both += mine[values[at]] * values[at + words]
     if not troubles or not told.troubles:
         return both / _SCALE, None
-    own, places = told.troubles, 1 + 2 * words
+    own, places = told.expected, 1 + 2 * words
     trouble = 0.0
     for at in range(places, places + troubles):
         if values[at] in own:
             trouble += own[values[at]] * values[at + troubles]
-    return both / _SCALE, trouble / _SCALE
+    return both / _SCALE, min(1.0, trouble / _SCALE)
 
 
 def mean_of(text: Text, one: Text) -> Text:
@@ -157,6 +160,15 @@ def _unit(vector: dict[int, float], most: int) -> dict[int, float]:
     return {part: -weight / length for weight, part in strongest}
 
 
+def _expected(troubles: dict[int, float]) -> dict[int, float]:
+    """Troubles, and beside them those that people tell the same matter by."""
+    found = dict(troubles)
+    for place, weight in troubles.items():
+        for other in RELATED[place]:
+            found[other] = max(found.get(other, 0.0), _RELATED * weight)
+    return found
+
+
 class Likeness:
     """Word statistics, and which rows (reports, numbered as they come) stand under the keys of a text."""
 
@@ -182,7 +194,10 @@ class Likeness:
         }
         names = tuple([name._replace(worth=name.worth / self._common(name.text)) for name in reading.names])
         pairs = frozenset(pair for name in names for pair in map(add, name.text, name.text[1:]))
-        return Told(_unit(words, _WORDS), _unit(troubles, _TROUBLES), names, reading.sketch, reading.again, pairs)
+        strongest = _unit(troubles, _TROUBLES)
+        return Told(
+            _unit(words, _WORDS), strongest, names, reading.sketch, reading.again, pairs, _expected(strongest)
+        )
 
     def learn(self, reading: Reading) -> None:
         """Count a text's words and troubles."""

@@ -80,6 +80,22 @@ for _place, _words in enumerate(_LEXICON["troubles"].values()):
     for _one in _words:
         _TROUBLES_OF[_one] = (*_TROUBLES_OF.get(_one, ()), _place)
 
+#: Of each kind those that people tell the same matter by.
+RELATED: Final[tuple[tuple[int, ...], ...]] = tuple(
+    tuple(
+        sorted(
+            {
+                TROUBLES.index(other)
+                for group in _LEXICON["related"].values()
+                if kind in group
+                for other in group
+                if other != kind
+            }
+        )
+    )
+    for kind in TROUBLES
+)
+
 _CUTTER: Final = rjieba.Jieba()
 for _one in (*(word for word in _TROUBLES_OF if len(word) > 1), "号线", "号楼"):
     _CUTTER.add_word(_one, 20_000, "n")
