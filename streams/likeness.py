@@ -43,7 +43,8 @@ _SCALE: Final = 255
 
 class Told(NamedTuple):
     """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch and
-    again as in Reading. expected: troubles with those that people tell the same matter by. pairs: of neighbouring characters in its names; without one in common no two names are the same.
+    again as in Reading. pairs: of neighbouring characters in its names; without one in common no two names are the same.
+    expected: its troubles with those that people tell the same matter by.
     """
 
     words: dict[int, float]
@@ -195,9 +196,7 @@ class Likeness:
         names = tuple([name._replace(worth=name.worth / self._common(name.text)) for name in reading.names])
         pairs = frozenset(pair for name in names for pair in map(add, name.text, name.text[1:]))
         strongest = _unit(troubles, _TROUBLES)
-        return Told(
-            _unit(words, _WORDS), strongest, names, reading.sketch, reading.again, pairs, _expected(strongest)
-        )
+        return Told(_unit(words, _WORDS), strongest, names, reading.sketch, reading.again, pairs, _expected(strongest))
 
     def learn(self, reading: Reading) -> None:
         """Count a text's words and troubles."""

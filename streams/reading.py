@@ -357,7 +357,8 @@ def _in_run(words: Sequence[_Word], *, in_title: bool) -> Iterator[_Told]:
             continue
         if kind == _NUMBER and following and following.troubles and len(word.text) > 1 and word.text.isdigit():
             yield word.text + following.text, 0.7, RUN  # 58车贷
-        if (kind != _BREAK or (run and following is not None and word.troubles and _named_for(words, at))) and len(run) < 8:
+        within = kind != _BREAK or (run and word.troubles and _named_for(words, at))
+        if within and len(run) < 8:
             run.append(word)
         else:
             if run:
