@@ -272,8 +272,8 @@ def _relation(state: PartitionState, facts: Facts, link: Link) -> str:
     """How a linked report belongs to its matter."""
     if facts.device:
         return "episode"
-    closed_at = state.closed_at(link.partner.matter_id)
+    matter = state.matter(link.partner.matter_id)
+    closed_at = state.closed_at(matter) if matter else None
     if closed_at is not None and facts.reported_at > closed_at:
         return "rebound"
-    matter = state.matter(link.partner.matter_id)
     return "repeat" if matter and facts.reporter_key in matter.reporters else "joined"

@@ -3,8 +3,9 @@
 Word statistics are learned on the way, from the reports of the partition alone, in the order of the log.
 """
 
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, lru_cache
+from itertools import islice
 from math import log, sqrt
 from operator import add
 from struct import Struct
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from streams.postings import Postings
-from streams.reading import RELATED, TROUBLES, Name, Reading, same_name
+from streams.reading import RELATED, SORTS, TROUBLES, Name, Reading, same_name
 
 #: Words and kinds of trouble that are kept of a report, and of a matter: the strongest.
 _WORDS: Final = 16
@@ -43,7 +44,8 @@ _SCALE: Final = 255
 
 class Told(NamedTuple):
     """A report's text with the weights of its day: unit vectors of words (by hash) and troubles (by place), names, sketch and
-    again as in Reading. pairs: of neighbouring characters in its names; without one in common no two names are the same.
+    again as in Reading. pairs: of neighbouring characters in its names; names_pairs: those of each.
+    places: of each sort of names the best that tells where it happens. keys: those it stands under, and what sharing them tells.
     expected: its troubles with those that people tell the same matter by.
     """
 
@@ -52,7 +54,10 @@ class Told(NamedTuple):
     names: tuple[Name, ...]
     sketch: bytes
     again: bool
-    pairs: frozenset[str]
+    pairs: set[str]
+    names_pairs: list[tuple[Name, frozenset[str]]]
+    places: list[float]
+    keys: list[tuple[int, float]]
     expected: dict[int, float]
 
 
@@ -193,10 +198,31 @@ class Likeness:
             place: log(1.0 + weight) * log(troubled / (_PRIOR_TROUBLE + self._troubled[place]))
             for place, weight in reading.troubles.items()
         }
-        names = tuple([name._replace(worth=name.worth / self._common(name.text)) for name in reading.names])
-        pairs = frozenset(pair for name in names for pair in map(add, name.text, name.text[1:]))
-        strongest = _unit(troubles, _TROUBLES)
-        return Told(_unit(words, _WORDS), strongest, names, reading.sketch, reading.again, pairs, _expected(strongest))
+        names, pairs, keys, places = [], [], [], [0.0] * SORTS
+        for text, sure, main, sort in reading.names:
+            of_name = _name_keys(text)
+            worth = sure / self._common(of_name)
+            name = Name(text, worth, main, sort)
+            names.append(name)
+            pairs.append((name, pairs_of(text)))
+            if main and worth > places[sort]:
+                places[sort] = worth
+            if worth > _LEAST_WORTH:
+                keys += [(key, _NAME_HIT * worth) for key in of_name]
+        strongest, strongest_troubles = _unit(words, _WORDS), _unit(troubles, _TROUBLES)
+        keys += _word_keys(strongest)
+        return Told(
+            strongest,
+            strongest_troubles,
+            tuple(names),
+            reading.sketch,
+            reading.again,
+            set().union(*[of_name for _, of_name in pairs]),
+            pairs,
+            places,
+            keys,
+            _expected(strongest_troubles),
+        )
 
     def learn(self, reading: Reading) -> None:
         """Count a text's words and troubles."""
@@ -207,19 +233,14 @@ class Likeness:
         for place in reading.troubles:
             self._troubled[place] += 1
 
-    def _common(self, name: str) -> float:
-        """By how much a name is worth less for the matters it stands in."""
-        matters = min([self.postings.newest(key, 0)[1] for key in _name_keys(name)])
+    def _common(self, keys: Sequence[int]) -> float:
+        """By how much a name of these keys is worth less for the matters it stands in."""
+        matters = min([self.postings.count(key) for key in keys])
         return 1.0 + max(0, matters - 1) / _COMMON
 
     def hits(self, keys: Iterable[tuple[int, float]]) -> dict[int, float]:
         """Rows that stand under one of these keys, with what that tells in all."""
-        found: dict[int, float] = {}
-        newest = self.postings.newest
-        for key, weight in keys:
-            for row in newest(key, _POSTINGS)[0]:
-                found[row] = found.get(row, 0.0) + weight
-        return found
+        return self.postings.hits(keys, _POSTINGS)
 
 
 def key_of(kind: str, value: str) -> int:
@@ -227,25 +248,30 @@ def key_of(kind: str, value: str) -> int:
     return crc32(f"{kind}{value}".encode())
 
 
-def text_keys(names: Iterable[tuple[str, float]], words: dict[int, float]) -> list[tuple[int, float]]:
-    """Keys under which a text stands, and what sharing them tells: ends and beginnings of its names, strongest words."""
-    found = [(key, _NAME_HIT * worth) for name, worth in names if worth > _LEAST_WORTH for key in _name_keys(name)]
-    strongest = list(words.items())[:_WORD_KEYS]
-    return found + [(word ^ 0x5A5A5A5A, _WORD_HIT * weight) for word, weight in strongest]
-
-
-def keys_told(told: Told) -> list[tuple[int, float]]:
-    """Those of a report."""
-    return text_keys([(name.text, name.worth) for name in told.names], told.words)
-
-
 def keys_kept(text: Text) -> list[tuple[int, float]]:
-    """Those of a report that is kept."""
-    names = text.names.split("|") if text.names else []
-    return text_keys([(name, text.worths[4 * at] / _SCALE) for at, name in enumerate(names)], _parts(text.vector)[0])
+    """Keys under which a report that is kept stands, and what sharing them tells: as `Told.keys`."""
+    found = []
+    for at, name in enumerate(text.names.split("|") if text.names else ()):
+        worth = text.worths[4 * at] / _SCALE
+        if worth > _LEAST_WORTH:
+            found += [(key, _NAME_HIT * worth) for key in _name_keys(name)]
+    return found + _word_keys(_parts(text.vector)[0])
 
 
+def _word_keys(words: dict[int, float]) -> list[tuple[int, float]]:
+    """Those of the strongest words, which come first."""
+    return [(word ^ 0x5A5A5A5A, _WORD_HIT * weight) for word, weight in islice(words.items(), _WORD_KEYS)]
+
+
+@lru_cache(65_536)
+def pairs_of(name: str) -> frozenset[str]:
+    """Its pairs of neighbouring characters; without one in common no two names are the same."""
+    return frozenset(map(add, name, name[1:]))
+
+
+@lru_cache(65_536)
 def _name_keys(name: str) -> tuple[int, ...]:
+    """Those of a name: its beginning and its end."""
     if len(name) <= 3:
         return (key_of("n", name),)
     return (key_of("n", name[:3]), key_of("n", name[-3:]))

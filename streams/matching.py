@@ -7,14 +7,14 @@ apart, and so does the same trouble elsewhere. docs/decisions/0021-matching.md h
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from math import cos, hypot, radians
-from operator import add
 from typing import Final, NamedTuple
 
 from profiles import Matching
 from profiles import Matter as MatterLimits
-from streams.likeness import Text, Told, alike, keys_told
-from streams.reading import AREA, LINE, PLACE, ROAD, RUN, UNIT, resemblance, same_name
+from streams.likeness import Text, Told, alike, pairs_of
+from streams.reading import AREA, LINE, PLACE, ROAD, RUN, SORTS, UNIT, resemblance, same_name
 from streams.state import Facts, Known, Matter, PartitionState, partner_keys
 
 _MINUTE_MS: Final = 60 * 1000
@@ -85,7 +85,9 @@ _COPIED: Final = 0.5
 #: Likeness where the same person says that it was told before.
 _SAID_SO: Final = 0.3
 
-_SORTS: Final = 6
+#: Sorts of names that tell two places apart, and those that do where both sides name one place.
+_WHERE: Final[tuple[int, ...]] = (PLACE, UNIT, ROAD)
+_WITHIN: Final[tuple[int, ...]] = (PLACE, UNIT)
 _METRES_PER_DEGREE: Final = 111_195.0
 #: The parts of a score, as they stand in reasons.
 PARTS: Final = (
@@ -113,8 +115,44 @@ class _Names(NamedTuple):
 
 
 class _Fit(NamedTuple):
+    """How well a report fits a matter: evidence of one place and against it, likeness and what it is made of, the bar."""
+
     score: float
-    reasons: tuple[str, ...]
+    evidence: float
+    shared: str
+    distance: float | None
+    community: bool
+    apart: float
+    copy: float
+    troubles: float
+    words: float
+    away: int
+    person: bool
+    likeness: float
+    bar: float
+
+    def reasons(self) -> tuple[str, ...]:
+        """The parts as name=value."""
+        found = [f"place={self.evidence:.2f}"]
+        if self.shared:
+            found.append(f"name={self.shared}")
+        if self.distance is not None:
+            found.append(f"metres={self.distance:.0f}")
+        if self.community:
+            found.append("community=1")
+        if self.apart:
+            found.append(f"apart={self.apart:.2f}")
+        if self.copy:
+            found.append(f"copy={self.copy:.2f}")
+        return (
+            *found,
+            f"troubles={self.troubles:.2f}",
+            f"words={self.words:.2f}",
+            f"hours={self.away / _HOUR_MS:.1f}",
+            f"same_reporter={self.person:d}",
+            f"likeness={self.likeness:.2f}",
+            f"bar={self.bar:.2f}",
+        )
 
 
 def metres(one: Facts, other: Matter) -> float | None:
@@ -134,8 +172,8 @@ def find_link(
     if told is None:
         return None
     best: tuple[_Fit, Matter] | None = None
-    for matter_id, matter in _candidates(state, facts, told):
-        closed_at = state.closed_at(matter_id)
+    for matter in _candidates(state, facts, told):
+        closed_at = state.closed_at(matter)
         if closed_at is not None and facts.reported_at - closed_at > _REBOUND_MS:
             continue
         fit = _fit(facts, told, matter, limits)
@@ -144,25 +182,28 @@ def find_link(
     if best is None:
         return None
     fit, matter = best
-    return Link(_partner(state, facts, matter), fit.score, fit.reasons)
+    return Link(_partner(state, facts, matter), fit.score, fit.reasons())
 
 
-def _candidates(state: PartitionState, facts: Facts, told: Told) -> list[tuple[str, Matter]]:
+def _candidates(state: PartitionState, facts: Facts, told: Told) -> list[Matter]:
     """The matters with most in common; of equal ones the newest first."""
     hits: dict[str, float] = {}
     newest: dict[str, int] = {}
     rows = state.rows
-    for row, weight in state.index.hits([*keys_told(told), *partner_keys(facts)]).items():
+    for row, weight in state.index.hits([*told.keys, *partner_keys(facts)]).items():
         known = rows[row]
-        if known is not None:
-            matter_id = known.matter_id
-            hits[matter_id] = hits.get(matter_id, 0.0) + weight
-            if row > newest.get(matter_id, -1):
-                newest[matter_id] = row
-    chosen = sorted(hits, key=lambda matter_id: (-hits[matter_id], -newest[matter_id]))[:_CANDIDATES]
+        if known is None:
+            continue
+        matter_id = known.matter_id
+        if matter_id not in hits:
+            hits[matter_id], newest[matter_id] = weight, row
+            continue
+        hits[matter_id] += weight
+        newest[matter_id] = max(newest[matter_id], row)
+    chosen = nlargest(_CANDIDATES, zip(hits.values(), newest.values(), hits, strict=True))
     barred = state.barred
-    found = [(one, state.matter(one)) for one in chosen if not barred or (facts.report_id, one) not in barred]
-    return [(one, matter) for one, matter in found if matter is not None]
+    found = [state.matter(one) for _, _, one in chosen if not barred or (facts.report_id, one) not in barred]
+    return [matter for matter in found if matter is not None]
 
 
 def _partner(state: PartitionState, facts: Facts, matter: Matter) -> Known:
@@ -227,26 +268,21 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
             likeness, bar = max(likeness, _SAID_SO), min(bar, _BAR_STRONG)
     if two_codes:
         bar = max(bar, _BAR_TWO_CODES)
-    reasons = [f"place={evidence:.2f}"]
-    if names.shared:
-        reasons.append(f"name={names.shared}")
-    if distance is not None:
-        reasons.append(f"metres={distance:.0f}")
-    if facts.community_code and facts.community_code in matter.communities:
-        reasons.append("community=1")
-    if apart:
-        reasons.append(f"apart={apart:.2f}")
-    if copy:
-        reasons.append(f"copy={copy:.2f}")
-    reasons += [
-        f"troubles={troubles:.2f}",
-        f"words={words:.2f}",
-        f"hours={away / _HOUR_MS:.1f}",
-        f"same_reporter={person:d}",
-        f"likeness={likeness:.2f}",
-        f"bar={bar:.2f}",
-    ]
-    return _Fit(round(max(0.0, min(1.0, 0.5 + likeness - bar)), 4), tuple(reasons))
+    return _Fit(
+        score=round(max(0.0, min(1.0, 0.5 + likeness - bar)), 4),
+        evidence=evidence,
+        shared=names.shared,
+        distance=distance,
+        community=bool(facts.community_code) and facts.community_code in matter.communities,
+        apart=apart,
+        copy=copy,
+        troubles=troubles,
+        words=words,
+        away=away,
+        person=person,
+        likeness=likeness,
+        bar=bar,
+    )
 
 
 def _bar(evidence: float, names: _Names, away: int, *, elsewhere: bool) -> float:
@@ -274,47 +310,48 @@ def _names(told: Told, text: Text) -> _Names:
     """What the names of both sides say of the place."""
     missed, best, shared, shared_sort = 1.0, 0.0, "", RUN
     hit: set[str] = set()
-    worths = text.worths
-    theirs = [0.0] * _SORTS
-    theirs_often = [0.0] * _SORTS
-    met = [False] * _SORTS
-    pairs = told.pairs
+    worths, mine = text.worths, told.pairs
+    theirs = [0.0] * SORTS
+    theirs_often = [0.0] * SORTS
+    met = [False] * SORTS
     at = -4
     for other in text.names.split("|") if text.names else ():
         at += 4
-        sort = worths[at + 3]
+        worth_there, told_there, sort = worths[at] / 255, worths[at + 1], worths[at + 3]
         found = False
-        for name in () if pairs.isdisjoint(map(add, other, other[1:])) else told.names:
-            if not same_name(name.text, other):
+        pairs = pairs_of(other)
+        for name, of_name in () if mine.isdisjoint(pairs) else told.names_pairs:
+            if of_name.isdisjoint(pairs) or not same_name(name.text, other):
                 continue
             found = True
             hit.add(name.text)
             met[sort] = met[name.sort] = True
             # The same words, here with an ending that tells what they are, there without (松园里小区, 松园里).
-            worth = (name.worth + worths[at] / 255) / 2 if name.text == other else min(name.worth, worths[at] / 255)
+            worth = (name.worth + worth_there) / 2 if name.text == other else min(name.worth, worth_there)
             if not name.main:
                 worth *= _IN_CONTENT
-            if not worths[at + 1]:
+            if not told_there:
                 worth *= _IN_CONTENT if name.main or name.sort not in (RUN, LINE) else _IN_CONTENT * _UNENDED
             if sort == AREA:
                 worth = min(worth, _COMMUNITY)
             if worth > best:
                 best, shared, shared_sort = worth, name.text, max(name.sort, sort)
             missed *= 1.0 - min(0.95, worth)
-        if not found and worths[at + 1]:
-            theirs[sort] = max(theirs[sort], worths[at] / 255)
-            if 2 * worths[at + 1] >= min(text.reports, 255):
-                theirs_often[sort] = max(theirs_often[sort], worths[at] / 255)
-    own = [0.0] * _SORTS
-    for name in told.names:
-        if name.main and name.text not in hit:
-            own[name.sort] = max(own[name.sort], name.worth)
+        if told_there and not found:
+            theirs[sort] = max(theirs[sort], worth_there)
+            if 2 * told_there >= min(text.reports, 255):
+                theirs_often[sort] = max(theirs_often[sort], worth_there)
+    own = told.places
     if hit:
         theirs = theirs_often
-    if shared_sort in (UNIT, RUN) and hit and own[ROAD] and theirs[ROAD] and not met[ROAD]:
-        return _Names(1.0 - missed, shared, 1.0, 1.0)  # two branches of one chain
+        own = [0.0] * SORTS
+        for name in told.names:
+            if name.main and name.text not in hit:
+                own[name.sort] = max(own[name.sort], name.worth)
+        if shared_sort in (UNIT, RUN) and own[ROAD] and theirs[ROAD] and not met[ROAD]:
+            return _Names(1.0 - missed, shared, 1.0, 1.0)  # two branches of one chain
     # Of an estate people tell one street or the other; of a community one estate or the other.
-    sorts = (PLACE, UNIT) if shared_sort == PLACE and hit else (PLACE, UNIT, ROAD)
+    sorts = _WITHIN if shared_sort == PLACE and hit else _WHERE
     if not hit and own[AREA] and theirs[AREA]:
         sorts = (*sorts, AREA)
     return _Names(1.0 - missed, shared, max([own[sort] for sort in sorts]), max([theirs[sort] for sort in sorts]))

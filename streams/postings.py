@@ -4,6 +4,7 @@ A dictionary of lists would take 120 bytes and more for each of the eight keys o
 """
 
 from array import array
+from collections.abc import Iterable
 from typing import Final
 
 _FIRST_SIZE: Final = 1 << 10
@@ -41,18 +42,42 @@ class Postings:
         self._rows.append(row)
         self._before.append(head)
 
-    def newest(self, key: int, most: int) -> tuple[list[int], int]:
-        """At most so many of a key's rows, the newest first; and how many it has had in all."""
+    def newest(self, key: int, most: int) -> list[int]:
+        """At most so many of a key's rows, the newest first."""
         slot = self._slot(key)
-        if not self._keys[slot]:
-            return [], 0
         found: list[int] = []
+        if not self._keys[slot]:
+            return found
         rows, before = self._rows, self._before
         at = self._heads[slot]
         while at != _NONE and len(found) < most:
             found.append(rows[at])
             at = before[at]
-        return found, self._counts[slot]
+        return found
+
+    def count(self, key: int) -> int:
+        """How many rows were put under a key."""
+        return self._counts[self._slot(key)]
+
+    def hits(self, keys: Iterable[tuple[int, float]], most: int) -> dict[int, float]:
+        """Rows that stand under these keys, of each key at most so many, the newest first, with the weights of their keys."""
+        found: dict[int, float] = {}
+        slots, heads, rows, before, mask = self._keys, self._heads, self._rows, self._before, self._size - 1
+        for asked, weight in keys:
+            key = asked or 1
+            # As in `_slot`: a call for each key would cost as much as all the rest.
+            slot = (key * 0x9E3779B1 >> 7) & mask
+            while slots[slot] != key and slots[slot]:
+                slot = (slot + 1) & mask
+            if not slots[slot]:
+                continue
+            at, left = heads[slot], most
+            while at != _NONE and left:
+                row = rows[at]
+                found[row] = found[row] + weight if row in found else weight
+                at = before[at]
+                left -= 1
+        return found
 
     def _slot(self, key: int) -> int:
         """The slot of a key, or the free one it would take."""

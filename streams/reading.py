@@ -137,6 +137,7 @@ _VERB_MARKS: Final = frozenset(("v", "vn", "vd", "a", "ad", "an", "z", "i", "l",
 _BREAK, _NAME, _VERBAL, _ENDING, _NUMBER = range(5)
 #: Sorts of names: a run of words that nothing ends; ended by a word like 小区, 公司 or 店, 路, 铁路, 社区 or 镇.
 RUN, PLACE, UNIT, ROAD, LINE, AREA = range(6)
+SORTS: Final = 6
 
 
 class Name(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from schemas.records import Change, Report, RoutedReport
 from schemas.topics import PROGRESS
 from streams.cases import CaseState, CaseStep, as_routed, of_record, settle
-from streams.likeness import Likeness, Text, Told, key_of, keys_kept, keys_told, mean_of, text_of
+from streams.likeness import Likeness, Text, Told, key_of, keys_kept, mean_of, text_of
 from streams.postings import Postings
 from streams.reading import Reading, read
 from streams.surge import Surge, Surges
@@ -448,11 +448,10 @@ class PartitionState:
         inside = first is not None and first.matter_id == known.matter_id and first.row >= 0
         return known.matter_id if inside else known.report_id
 
-    def closed_at(self, matter_id: str) -> int | None:
-        """When the last case of a matter was closed; None while one is open, and where none was ever closed."""
-        matter = self.matter(matter_id)
+    def closed_at(self, matter: Matter) -> int | None:
+        """When the last case of a matter was closed; None while one is open."""
         last = None
-        for report_id in matter.report_ids if matter else ():
+        for report_id in matter.report_ids:
             closed_at = self.reports[report_id].life.closed_at
             if closed_at is None:
                 return None
@@ -507,7 +506,7 @@ class PartitionState:
         if MASS_APPEAL in routed["priority_reasons"] and (matter := self.matters.get(matter_id)) is not None:
             matter.appealed_at = max(matter.appealed_at or 0, facts.reported_at)
         if facts.reading is not None and told is not None:
-            self._index(known, keys_told(told))
+            self._index(known, told.keys)
             self.index.learn(facts.reading)
         heapq.heappush(self._by_age, (facts.reported_at, facts.report_id))
 
@@ -524,7 +523,7 @@ class PartitionState:
                 postings.add(key, known.row)
 
     def _stands(self, matter_id: str, key: int) -> bool:
-        found = (self.rows[row] for row in self.index.postings.newest(key, _SAME_KEY)[0])
+        found = (self.rows[row] for row in self.index.postings.newest(key, _SAME_KEY))
         return any(other is not None and other.matter_id == matter_id for other in found)
 
     def _join(self, known: Known, matter_id: str) -> None:
