@@ -47,12 +47,16 @@ class Ddl:
     """How the templates are filled: empty and `default` for one machine.
 
     On a cluster: `on_cluster` such as `ON CLUSTER hub`, `replicated` = `Replicated` (the servers' macros give path and
-    replica), `definer` = the user whose rights the bi views run with.
+    replica), `definer` = the user whose rights the bi views run with. of_reports, of_changes:
+    what narrows the reading of tables by report and of hub.changes where a view's text is asked for some reports only
+    (sinks/keyed.py); empty in a view.
     """
 
     on_cluster: str = ""
     replicated: str = ""
     definer: str = "default"
+    of_reports: str = ""
+    of_changes: str = ""
 
     def fill(self, template: str) -> str:
         """Text of a template; raises MigrationError for a place that is no field of this class."""
@@ -60,7 +64,7 @@ class Ddl:
         def value(found: re.Match[str]) -> str:
             if found[1] not in self.__dataclass_fields__:
                 raise MigrationError(
-                    f"a migration names {{{found[1]}}}; the places are on_cluster, replicated, definer"
+                    f"a migration names {{{found[1]}}}; the places are {', '.join(self.__dataclass_fields__)}"
                 )
             return str(getattr(self, found[1]))
 

@@ -1,5 +1,9 @@
 -- What the views of bi share: who is hidden, and where rulings and steps have taken reports and cases since they were decided
 -- on. Changes of one report stand in one partition of the log, so that the one with the highest _offset is the last word.
+--
+-- FINAL merges whole parts. Where few rows are wanted, they are found without it, and of those that tell one decision twice the
+-- first in the log stands (ORDER BY _offset LIMIT 1 BY the identity), as FINAL would say. The places {of_reports} and {of_changes} are
+-- empty in a view; sinks/keyed.py fills them to ask for some reports only.
 
 CREATE OR REPLACE VIEW hub.secret_reports {on_cluster}
 (
@@ -8,9 +12,29 @@ CREATE OR REPLACE VIEW hub.secret_reports {on_cluster}
 DEFINER = {definer} SQL SECURITY DEFINER
 AS
 SELECT DISTINCT report_id
-FROM hub.routed FINAL
+FROM hub.routed {of_reports} -- two decisions on one record tell the same report
 WHERE outcome = 'routed' AND confidential
 COMMENT 'Reports that stand alone, whatever was decided on them';
+
+CREATE OR REPLACE VIEW hub.last_rulings {on_cluster}
+(
+    report_id String COMMENT 'Report that a person put into another matter',
+    matter_id String COMMENT 'The matter it is in now',
+    ruling LowCardinality(String) COMMENT 'The last ruling: accepted, unlinked or merged'
+)
+DEFINER = {definer} SQL SECURITY DEFINER
+AS
+SELECT report_id, argMax(into, told_at) AS matter_id, argMax(word, told_at) AS ruling
+FROM
+(
+    SELECT report_ids, matter_id AS into, change AS word, _offset AS told_at
+    FROM hub.changes FINAL
+    -- The topic is the first column of the table's order: rulings are few, steps are many.
+    WHERE intake_topic = 'rulings' AND change IN ('accepted', 'unlinked', 'merged') {of_changes}
+)
+ARRAY JOIN report_ids AS report_id
+GROUP BY report_id
+COMMENT 'What persons said last on the matters of reports';
 
 CREATE OR REPLACE VIEW hub.moved_reports {on_cluster}
 (
@@ -21,23 +45,13 @@ CREATE OR REPLACE VIEW hub.moved_reports {on_cluster}
 )
 DEFINER = {definer} SQL SECURITY DEFINER
 AS
-WITH
-    last AS
-    (
-        SELECT report_id, argMax(matter_id, _offset) AS into, argMax(change, _offset) AS word
-        FROM hub.changes FINAL
-        ARRAY JOIN report_ids AS report_id
-        -- The topic is the first column of the table's order: rulings are few, steps are many.
-        WHERE intake_topic = 'rulings' AND change IN ('accepted', 'unlinked', 'merged')
-        GROUP BY report_id
-    )
 SELECT report_id, matter_id, ruling, relation
 FROM
 (
     SELECT
         told.report_id AS report_id,
-        ifNull(nullIf(last.into, ''), told.matter_id) AS matter_id,
-        ifNull(last.word, '') AS ruling,
+        ifNull(nullIf(last.matter_id, ''), told.decided) AS matter_id,
+        ifNull(last.ruling, '') AS ruling,
         row_number() OVER (PARTITION BY matter_id, told.reporter_key ORDER BY told.reported_at, told.report_id) > 1 AS again,
         multiIf(
             ruling = 'unlinked' OR matter_id = told.report_id, 'new',
@@ -46,13 +60,17 @@ FROM
         ) AS relation
     FROM
     (
-        SELECT report_id, matter_id, reporter_key, reported_at
-        FROM hub.routed FINAL
+        SELECT report_id, matter_id AS decided, reporter_key, reported_at
+        FROM hub.routed {of_reports}
         WHERE outcome = 'routed' AND relation != 'revision'
-            AND (report_id IN (SELECT report_id FROM last) OR matter_id IN (SELECT into FROM last))
+            AND (
+                report_id IN (SELECT report_id FROM hub.last_rulings)
+                OR hub.routed.matter_id IN (SELECT matter_id FROM hub.last_rulings)
+            )
+        ORDER BY _offset
         LIMIT 1 BY report_id
     ) AS told
-    LEFT JOIN last ON last.report_id = told.report_id
+    LEFT JOIN hub.last_rulings AS last ON last.report_id = told.report_id
 )
 WHERE ruling != ''
 COMMENT 'Reports whose matter a person changed: the last word';
@@ -64,19 +82,26 @@ CREATE OR REPLACE VIEW hub.heirs {on_cluster}
 )
 DEFINER = {definer} SQL SECURITY DEFINER
 AS
-SELECT ifNull(nullIf(moved.matter_id, ''), told.matter_id) AS matter_id, argMin(told.report_id, (told.reported_at, told.report_id)) AS heir
+SELECT matter_id, argMin(report_id, (reported_at, report_id)) AS heir
 FROM
 (
-    SELECT report_id, matter_id, reported_at
-    FROM hub.routed FINAL
-    WHERE outcome = 'routed' AND report_id NOT IN (SELECT report_id FROM hub.secret_reports)
-        AND (
-            matter_id IN (SELECT report_id FROM hub.secret_reports)
-            OR report_id IN (SELECT report_id FROM hub.moved_reports)
-        )
-) AS told
-LEFT JOIN hub.moved_reports AS moved ON moved.report_id = told.report_id
-WHERE ifNull(nullIf(moved.matter_id, ''), told.matter_id) IN (SELECT report_id FROM hub.secret_reports)
+    SELECT told.report_id AS report_id, told.reported_at AS reported_at, ifNull(nullIf(last.matter_id, ''), told.decided) AS matter_id
+    FROM
+    (
+        SELECT report_id, matter_id AS decided, reported_at
+        FROM hub.routed {of_reports}
+        WHERE outcome = 'routed'
+            AND (
+                hub.routed.matter_id IN (SELECT report_id FROM hub.secret_reports)
+                OR report_id IN (SELECT report_id FROM hub.last_rulings)
+            )
+            AND report_id NOT IN (SELECT report_id FROM hub.secret_reports)
+        ORDER BY _offset
+        LIMIT 1 BY report_id, intake_topic, intake_partition, intake_offset
+    ) AS told
+    LEFT JOIN hub.last_rulings AS last ON last.report_id = told.report_id
+)
+WHERE matter_id IN (SELECT report_id FROM hub.secret_reports)
 GROUP BY matter_id
 COMMENT 'The names of matters whose first report is hidden';
 
@@ -108,7 +133,7 @@ FROM
     FROM hub.changes FINAL
     ARRAY JOIN report_ids AS report_id
     -- What is only noted, and what is void, moves no case.
-    WHERE intake_topic = 'progress' AND has_case AND change NOT IN ('noted', 'void')
+    WHERE intake_topic = 'progress' AND has_case AND change NOT IN ('noted', 'void') {of_changes}
     GROUP BY report_id
 )
 COMMENT 'Cases that a step has moved, as they stand now';

@@ -160,7 +160,7 @@ SELECT
 FROM
 (
     SELECT *
-    FROM hub.routed FINAL
+    FROM hub.routed FINAL {of_reports}
     WHERE outcome = 'routed'
     ORDER BY report_id, length(part_ids) DESC, received_at DESC, _timestamp DESC, intake_offset DESC
     LIMIT 1 BY report_id
@@ -168,7 +168,7 @@ FROM
 INNER JOIN
 (
     SELECT *
-    FROM hub.routed FINAL
+    FROM hub.routed FINAL {of_reports}
     WHERE outcome = 'routed'
     ORDER BY report_id, relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset
     LIMIT 1 BY report_id

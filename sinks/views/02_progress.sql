@@ -22,5 +22,5 @@ AS
 SELECT
     progress_id, report_id, feed, channel, upstream_id, step, occurred_at, received_at, unit, level, contacted, solved,
     satisfaction, extended_to, note, extra
-FROM hub.progress FINAL
+FROM hub.progress FINAL {of_reports}
 COMMENT 'Steps in the life of cases';

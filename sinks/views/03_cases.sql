@@ -136,7 +136,7 @@ LEFT JOIN
             (occurred_at, received_at, progress_id),
             step IN ('revisit', 'rate', 'redo') AND hub.progress.satisfaction IN ('satisfied', 'basic', 'dissatisfied')
         ) AS satisfaction
-    FROM hub.progress FINAL
+    FROM hub.progress FINAL {of_reports}
     GROUP BY report_id
 ) AS life ON life.report_id = reports.report_id
 COMMENT 'Cases: one row per report with its decision, milestones, due time and what the figures count; docs/kpi.md';

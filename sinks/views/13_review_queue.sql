@@ -23,7 +23,7 @@ WITH
     asked AS
     (
         SELECT report_id, assumeNotNull(review_matter) AS matter, assumeNotNull(review_score) AS score, _timestamp
-        FROM hub.routed FINAL
+        FROM hub.routed FINAL {of_reports}
         WHERE outcome = 'routed' AND relation != 'revision' AND review_matter IS NOT NULL AND review_score IS NOT NULL
             AND report_id NOT IN secrets AND assumeNotNull(review_matter) NOT IN secrets
         LIMIT 1 BY report_id
@@ -39,7 +39,7 @@ WITH
             argMax(
                 tuple(title, matter_kind, street_code, feed, reported_at), (length(part_ids), received_at, _timestamp, intake_offset)
             ) AS latest
-        FROM hub.routed FINAL
+        FROM hub.routed FINAL {of_reports}
         WHERE outcome = 'routed' AND (report_id IN (SELECT report_id FROM asked) OR report_id IN (SELECT matter FROM asked))
         GROUP BY report_id
     ),
@@ -60,7 +60,7 @@ WITH
     (
         SELECT arrayJoin(report_ids) AS report_id, matter_id
         FROM hub.changes FINAL
-        WHERE intake_topic = 'rulings' AND change = 'rejected'
+        WHERE intake_topic = 'rulings' AND change = 'rejected' {of_changes}
     )
 SELECT
     asked.report_id AS report_id,

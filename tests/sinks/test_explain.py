@@ -145,6 +145,105 @@ def test_a_question_is_told_on_both_pages_until_it_is_answered(hub: Any, put: Pu
     assert "没有待研判的问题" in page(hub, profile, A)
 
 
+def life() -> list[Any]:
+    """Reports a to n, and what befell them: joined, accepted, merged, parted, rejected, hidden, told again, asked about."""
+
+    def one(name: str, **changed: Any) -> Any:
+        at = {"reported_at": NOON + HOUR * ord(name), "report_id": ID[name], "reporter_key": "ab"[ord(name) % 2] * 32}
+        of = {"confidential", "received_at", "content_hash", "title"}
+        said = {key: value for key, value in changed.items() if key not in of}
+        return routed(report(name, **at, **{key: changed[key] for key in of & set(changed)}), **said)
+
+    def joined(name: str, into: str, linked: str, **changed: Any) -> Any:
+        told = {"relation": "joined", "matter_id": ID[into], "linked_to": ID[linked], "score": 0.9}
+        return one(name, **told, **changed)
+
+    def asked(name: str, about: str) -> Any:
+        return one(name, review_matter=ID[about], review_score=0.4)
+
+    def ruled(word: str, *names: str, into: str, left: str | None) -> Any:
+        return change(word, report_ids=[ID[n] for n in names], matter_id=into, from_matter_id=left)
+
+    hidden = {"confidential": True, "received_at": NOON + 900 * HOUR, "content_hash": "h", "relation": "revision"}
+    return [
+        *(
+            one("a"),
+            joined("b", "a", "a"),
+            joined("c", "a", "b"),
+            one("d"),
+            joined("e", "d", "d"),
+            joined("f", "d", "e"),
+        ),
+        *(asked("g", "a"), asked("h", "d"), asked("i", "f"), asked("j", "g"), one("k"), joined("l", "k", "k")),
+        *(joined("m", "k", "l"), one("n")),
+        ruled("accepted", "g", into=ID["a"], left=ID["g"]),
+        ruled("rejected", "n", into=ID["a"], left=ID["n"]),
+        ruled("unlinked", "d", into="matter-1", left=ID["d"]),
+        ruled("merged", "e", "f", into=ID["a"], left=ID["d"]),
+        ruled("accepted", "n", into="matter-1", left=ID["n"]),
+        ruled("unlinked", "c", into=ID["c"], left=ID["a"]),
+        one("k", **hidden, matter_id=ID["k"]),
+        one(
+            "b",
+            relation="revision",
+            matter_id=ID["a"],
+            content_hash="again",
+            title="更正",
+            received_at=NOON + 800 * HOUR,
+        ),
+        one("f", **hidden, matter_id=ID["a"]),
+        *(change("escalated", report_ids=[ID[n]], ruled_by=None, intake_topic="progress", case=case()) for n in "aef"),
+    ]
+
+
+ID = {name: f"hotline12345-{name * 32}" for name in "abcdefghijklmn"}
+
+
+def test_what_is_read_by_key_is_what_the_views_tell(hub: Any, put: Put) -> None:
+    put(ROUTED, life())
+    put(PROGRESS, [{**step(name, "close", NOON + DAY), "report_id": ID[name]} for name in "adk"])
+
+    def told(query: str) -> list[dict[str, Any]]:
+        return list(hub.query(query).named_results())
+
+    names = (
+        "matter_id",
+        "relation",
+        "linked_to",
+        "score",
+        "ruling",
+        "title",
+        "agency_code",
+        "level",
+        "returns",
+        "confidential",
+    )
+    for report_id in ID.values():
+        found = explain(hub, report_id)
+        (row,) = told(f"SELECT * FROM bi.reports WHERE report_id = '{report_id}'")
+        matter = row["matter_id"]
+        assert {name: found.report[name] for name in names} == {name: row[name] for name in names}
+        assert found.report["content"] == row["content"]
+        members = told(
+            f"SELECT * FROM bi.reports WHERE matter_id = '{matter}' ORDER BY bi.reports.reported_at, report_id"
+        )
+        assert [[one[name] for name in names] for one in found.members] == [
+            [one[name] for name in names] for one in members
+        ]
+        (expected,) = told(f"SELECT is_overdue, is_closed FROM bi.cases WHERE report_id = '{report_id}'")
+        assert {name: found.case[name] for name in expected} == expected
+        asked = f"report_id = '{report_id}' OR review_matter = '{matter}'"
+        questions_open = "report_id, review_matter, score, title, matter_title"
+        assert found.questions == told(
+            f"SELECT {questions_open} FROM bi.review_queue WHERE {asked} ORDER BY asked_at, report_id"
+        )
+        about = f"report_id = '{report_id}' OR (ruled_by IS NOT NULL AND (matter_id = '{matter}' OR from_matter_id = '{matter}'))"
+        changes = told(f"SELECT change, report_id, matter_id FROM bi.changes WHERE {about}")
+        lines = [(one["what"], one["about"], one["matter_id"]) for one in found.history if one["kind"] == "change"]
+        assert sorted(lines) == sorted((one["change"], one["report_id"], one["matter_id"]) for one in changes)
+    assert {len(explain(hub, ID[name]).members) for name in "akd"} == {4, 1, 2}, "there is something to compare"
+
+
 def test_a_report_that_is_not_there_is_an_error_that_says_where_ids_are(hub: Any) -> None:
     with pytest.raises(ExplainError, match=r"bi\.reports"):
         explain(hub, "x")
