@@ -48,6 +48,11 @@ LISTS_RELOADED = Counter(
     "Times the responsibility list changed on disk, by what came of it (taken, refused)",
     ["result"],
 )
+MODELS_RELOADED = Counter(
+    "zhishu_reloaded_models",
+    "Changed model files of the profile: taken, or refused and the one from before kept",
+    ["result"],
+)
 UNKNOWN_YEAR = Gauge(
     "zhishu_calendar_unknown_year",
     "1 for a year whose working days were asked for and stand neither in the holiday calendar nor in calendar.csv",
@@ -99,5 +104,6 @@ def expose(role: str, version: str, feeds: Iterable[str]) -> None:
     if role == "worker":
         for result in ("taken", "refused"):
             LISTS_RELOADED.labels(result)
+            MODELS_RELOADED.labels(result)
         for rule in ("mass_appeal", "emergency", "ping_pong", "hot_spot", "unusual_day", "new_topic"):
             ALERTED.labels(rule)

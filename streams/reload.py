@@ -1,4 +1,4 @@
-"""The responsibility list read again while the hub runs.
+"""The responsibility list and the classifier's model read again while the hub runs.
 
 The worker asks between two chunks, so that no event waits for it, is lost, or is decided by half a list.
 """
@@ -7,9 +7,10 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from monitoring.metrics import LISTS_RELOADED
+from monitoring.metrics import LISTS_RELOADED, MODELS_RELOADED
 from profiles import LIST_FILES, ROUTING_FILES, Profile, ProfileError, with_lists
 from profiles.duties import content_hash
+from streams.classify import ModelError, classifier_of
 
 _log: Final = logging.getLogger(__name__)
 
@@ -59,6 +60,38 @@ class ListWatch:
 
     def _look(self) -> _Stat:
         return tuple(_stat(path) for path in self._paths)
+
+
+class ModelWatch:
+    """The model of a profile, and its file watched. A look costs a stat call while nothing changes."""
+
+    def __init__(self, profile: Profile) -> None:
+        """Reads the model; raises ModelError and ProfileError where it can't be used. classifier: None without a model."""
+        self._path = profile.folder / profile.classifier if profile.classifier is not None else None
+        self._stat = _stat(self._path) if self._path is not None else (0, 0, 0)
+        self.classifier = classifier_of(profile)
+
+    def reloaded(self, profile: Profile) -> bool:
+        """Whether the file changed and `classifier` is its model now.
+
+        One that can't be used leaves the model in force; log and metric tell it once. Put a new file in place by renaming it.
+        """
+        if self._path is None or (stat := _stat(self._path)) == self._stat:
+            return False
+        self._stat = stat
+        try:
+            self.classifier = classifier_of(profile)
+        except (ModelError, ProfileError) as error:
+            MODELS_RELOADED.labels("refused").inc()
+            _log.error(
+                "the changed model of %s is not taken, the one from before stays: %s", profile.folder.name, error
+            )
+            return False
+        MODELS_RELOADED.labels("taken").inc()
+        if self.classifier is not None:
+            told = self.classifier.told
+            _log.info("Classifying by the model of training data %s from now on", told.data_sha256[:12])
+        return True
 
 
 def _stat(path: Path) -> tuple[int, int, int]:

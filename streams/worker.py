@@ -30,10 +30,9 @@ from schemas.records import Change, RoutedReport
 from streams import transport
 from streams.assembly import Assembler, Sessions
 from streams.chunks import ChunkDecider, Record
-from streams.classify import classifier_of
 from streams.decisionlog import LogReader, Writer
 from streams.process import LagGauges, WorkerError, client_logger, die, logger, quieten, serve_metrics
-from streams.reload import ListWatch
+from streams.reload import ListWatch, ModelWatch
 from streams.state import PartitionState
 from streams.surge import Surges
 
@@ -129,8 +128,8 @@ class Engine:
         self._codec = config.codec
         self._profile = config.profile
         self._lists = ListWatch(config.profile)
-        self._classifier = classifier_of(config.profile)
-        self._decider = ChunkDecider(config.profile, config.codec, self._classifier)
+        self._models = ModelWatch(config.profile)
+        self._decider = ChunkDecider(config.profile, config.codec, self._models.classifier)
         self._assembler = Assembler(config.profile, config.codec)
         self._reader = LogReader(config.bootstrap)
         self._writer = Writer(config.bootstrap, config.linger_ms)
@@ -189,12 +188,14 @@ class Engine:
         return True
 
     def _reload(self) -> None:
-        """Take the lists of the profile that changed since the last chunk: a chunk is decided by one list."""
+        """Take lists and model of the profile that changed since the last chunk: a chunk is decided by one of each."""
         changed = self._lists.reloaded(self._profile)
+        if changed is not None:
+            self._profile = changed
+        if self._models.reloaded(self._profile) or changed is not None:
+            self._decider = ChunkDecider(self._profile, self._codec, self._models.classifier)
         if changed is None:
             return
-        self._profile = changed
-        self._decider = ChunkDecider(changed, self._codec, self._classifier)
         for ledger in self._ledgers.values():
             ledger.state.surges.rules = changed.surge
         logger.info("Routing by responsibility list %s from now on", changed.named_list)

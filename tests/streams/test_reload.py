@@ -2,16 +2,19 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
 from profiles import Profile, load_profile
-from streams.reload import ListWatch
+from streams.classify import ModelError
+from streams.reload import ListWatch, ModelWatch
 from streams.routing import Router
 from tests.profiles.test_profile import copy_of_demo
 from tests.streams.make import report
+from tests.streams.test_classify import MODEL, told, with_parts
 
 
 @pytest.fixture
@@ -103,3 +106,76 @@ def test_a_change_between_loading_and_watching_is_not_missed(profile: Profile) -
     assert new is not None
     assert new.list_hash != profile.list_hash
     assert watch.reloaded(new) is None
+
+
+# -- the classifier's model ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def modelled(profile: Profile) -> Profile:
+    MODEL.save(profile.folder / "kinds.npz")
+    return replace(profile, classifier="kinds.npz")
+
+
+def put(profile: Profile, **changes: object) -> None:
+    """Another model in place of the one there, by renaming."""
+    path, other = profile.folder / "kinds.npz", profile.folder / "new.npz"
+    MODEL.save(other)
+    with_parts(other, told=told(other, **changes))
+    before = path.stat().st_mtime_ns
+    os.utime(other, ns=(before + 10**9, before + 10**9))
+    other.rename(path)
+
+
+def models(result: str) -> float:
+    return REGISTRY.get_sample_value("zhishu_reloaded_models_total", {"result": result}) or 0.0
+
+
+def test_a_profile_without_a_model_has_none_to_watch(profile: Profile) -> None:
+    watch = ModelWatch(profile)
+    assert (watch.classifier, watch.reloaded(profile)) == (None, False)
+
+
+def test_a_changed_model_is_taken_once_and_told(modelled: Profile, caplog: pytest.LogCaptureFixture) -> None:
+    watch, taken = ModelWatch(modelled), models("taken")
+    assert not watch.reloaded(modelled)
+    put(modelled, threshold=0.123, data_sha256="abcdef" * 8)
+    with caplog.at_level(logging.INFO):
+        assert watch.reloaded(modelled)
+    assert watch.classifier is not None
+    assert watch.classifier.threshold == 0.123
+    assert "abcdef" in caplog.text
+    assert models("taken") == taken + 1
+    assert not watch.reloaded(modelled)
+
+
+@pytest.mark.parametrize("changes", [{"version": 99}, {"classes": ["nothing", "of", "this"]}])
+def test_a_model_that_cannot_be_used_leaves_the_old_one_in_force_and_is_told_once(
+    modelled: Profile, changes: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    watch, refused = ModelWatch(modelled), models("refused")
+    before = watch.classifier
+    put(modelled, **changes)
+    assert not watch.reloaded(modelled)
+    assert not watch.reloaded(modelled)
+    assert watch.classifier is before
+    assert models("refused") == refused + 1
+    assert "is not taken" in caplog.text
+    put(modelled, threshold=0.321)
+    assert watch.reloaded(modelled)
+
+
+def test_a_model_file_that_is_gone_for_a_moment_changes_nothing(modelled: Profile) -> None:
+    watch, path = ModelWatch(modelled), modelled.folder / "kinds.npz"
+    before = watch.classifier
+    path.rename(path.with_suffix(".away"))
+    assert not watch.reloaded(modelled)
+    assert watch.classifier is before
+    path.with_suffix(".away").rename(path)
+    assert watch.reloaded(modelled)
+
+
+def test_a_model_that_cannot_be_used_at_the_start_is_an_error(modelled: Profile) -> None:
+    (modelled.folder / "kinds.npz").write_bytes(b"no model")
+    with pytest.raises(ModelError):
+        ModelWatch(modelled)
