@@ -82,6 +82,9 @@ _BAR_PERSON_HERE: Final = 0.18
 _BAR_TWO_CODES: Final = 0.3
 _COPY: Final = 1.5
 _COPIED: Final = 0.5
+#: The same person tells the same trouble in these words again: of one place, though it is named otherwise.
+_SAME_WORDS: Final = 0.2
+_SAME_TROUBLE: Final = 0.8
 #: Likeness where the same person says that it was told before.
 _SAID_SO: Final = 0.3
 
@@ -254,7 +257,7 @@ def _fit(facts: Facts, told: Told, matter: Matter, limits: Mapping[str, MatterLi
     person = facts.reporter_key is not None and facts.reporter_key in matter.reporters
     copy = _copied(facts, told, matter, person=person, words=words, evidence=evidence)
     likeness = words
-    if evidence >= _PLACE:
+    if evidence >= _PLACE or (person and not two_codes and words > _SAME_WORDS and (told_alike or 0.0) > _SAME_TROUBLE):
         likeness = max(words, (min(1.0, (1.0 if two_codes else _WORD_GAIN) * words) + troubles) / 2)
     likeness = max(likeness, copy if apart > _PLACE and not person else min(1.0, _COPY * copy))
     bar = _bar(evidence, names, away, elsewhere=bool(facts.community_code or matter.communities))

@@ -13,6 +13,7 @@ from profiles import Matching, Profile
 from schemas.records import Report
 from streams.decide import Decider, Decision, Origin
 from streams.matching import PARTS
+from streams.reading import read, same_name
 from streams.state import KEEP_MS, OffsetSet, PartitionState
 from tests.streams.make import DAY, HOUR, MINUTE, PROFILE, START, UNHURRIED, report, rid
 
@@ -221,6 +222,39 @@ def test_one_matter_told_with_and_without_a_place_is_one_where_both_name_it() ->
     named = {"title": "拟海花园夜间噪音扰民"}
     assert last(report(1, **named), report(2, **NOWHERE, **REWORDED | named))["relation"] == "joined"
     assert last(report(1), report(2, **NOWHERE, **ELSEWHERE))["relation"] == "new"
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [
+        ("小拟元培训学校突然停课", ["小拟元培训学校"]),
+        ("拟海花园小区物业停掉业主门禁", ["拟海花园"]),
+        ("家长说学校噪音", []),
+    ],
+)
+def test_a_name_holds_a_word_of_trouble_before_its_ending_and_no_verb_before_people(
+    title: str, names: list[str]
+) -> None:
+    assert [name.text for name in read(title, "").names] == names
+
+
+def test_a_school_or_firm_told_short_has_the_same_name() -> None:
+    assert same_name("拟明星艺校", "拟明星艺术学校")
+    assert same_name("拟达鞋业", "拟达鞋厂")
+    assert not same_name("拟明星艺校", "拟月星艺术学校")
+
+
+def test_the_same_person_tells_the_same_trouble_again_though_the_place_is_named_otherwise() -> None:
+    bare = {**NOWHERE, "address": None, "matter_kind": "", "kind_code": None}
+    first = {
+        "title": "拟海速运装卸货噪音扰民",
+        "content": "小区楼下速运公司每天凌晨三点装卸货，叉车噪音很大，老人睡不着",
+    }
+    again = {"title": "拟山物流园装卸货噪音扰民", "content": "仓库门口货柜碰撞，夜间噪音太大，影响休息"}
+    assert last(report(1, **bare | first), report(2, **bare | SAME | again))["relation"] == "repeat"
+    assert (
+        last(report(1, **bare | first), report(2, **bare | {"reporter_key": "person-9"} | again))["relation"] == "new"
+    )
 
 
 def test_a_score_between_the_thresholds_asks_a_person_and_links_nothing() -> None:
