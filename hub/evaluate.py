@@ -285,7 +285,7 @@ def evaluate_matching(
         result["curve"] = []
         for link in THRESHOLDS:
             say(f"deciding with the link threshold {link:.2f}")
-            rules = replace(profile.matching, link=link, review=min(profile.matching.review, link))
+            rules = profile.matching.model_copy(update={"link": link, "review": min(profile.matching.review, link)})
             result["curve"].append(
                 {"link": link, **_figures(decide(replace(profile, matching=rules), told), labels, known)}
             )

@@ -51,6 +51,7 @@ from profiles.flows import (
     Emergencies,
     Flow,
     FlowCode,
+    Matching,
     Post,
     RoutingRules,
     SurgeRules,
@@ -145,15 +146,6 @@ class WorkTime:
 
 
 @dataclass(frozen=True)
-class Matching:
-    """Rules of matching: scores from which a report is linked, and from which a person is asked; minutes of an episode."""
-
-    link: float = 0.47
-    review: float = 0.4
-    episode_minutes: float = 10.0
-
-
-@dataclass(frozen=True)
 class Profile:
     """The whole of a deployment's data. `calendar` holds True for a working day, False for a day off, where it is set.
 
@@ -186,7 +178,7 @@ class Profile:
     calendar: dict[date, bool]
     areas: tuple[Area, ...] = ()
     gazetteer: tuple[PlaceName, ...] = ()
-    matching: Matching = Matching()
+    matching: Matching = field(default_factory=Matching)
     list_hash: str = ""
     flows: dict[FlowCode, Flow] = field(default_factory=dict)
     posts: dict[str, Post] = field(default_factory=dict)
@@ -403,6 +395,7 @@ def load_profile(folder: Path) -> Profile:
             areas=areas,
             gazetteer=load_gazetteer(folder / "gazetteer.csv", streets),
             classifier=read_rules(main, "classifier", ClassifierFile).file or None,
+            matching=read_rules(main, "matching", Matching),
             **_lists(folder, main, matters, communities, areas, channels),
         )
     except KeyError as error:

@@ -1,15 +1,15 @@
 """What happens to a report besides its row of the list: its flow, posts of a dispute, words of danger, rules of cases.
 
-flows.toml, posts.csv, disputes.csv, emergencies.csv and the tables [routing], [cases], [surge] of profile.toml. All of
-them may be absent; then the defaults hold, and there are no posts and no words of danger.
+flows.toml, posts.csv, disputes.csv, emergencies.csv and the tables [matching], [routing], [cases], [surge] of profile.toml.
+All of them may be absent; then the defaults hold, and there are no posts and no words of danger.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from profiles.duties import parse_limit
 from profiles.files import ProfileError, gather, one_of, read_toml, several
@@ -122,6 +122,20 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Matching(_Table):
+    """[matching]. Scores from which a report is linked, and from which a person is asked; minutes of an episode."""
+
+    link: float = Field(0.47, gt=0, le=1)
+    review: float = Field(0.4, gt=0, le=1)
+    episode_minutes: float = Field(10, gt=0, le=1440)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.review > self.link:
+            raise ValueError("review must not be above link: a person is asked about what is less sure than a link")
+        return self
+
+
 class RoutingRules(_Table):
     """[routing]. top_agency: who has what nobody below can take. sea_agency: who has what happens on the water.
 
@@ -186,7 +200,7 @@ def read_rules(main: Mapping[str, Any], table: str, rules: type[_Rules]) -> _Rul
         return rules.model_validate(given)
     except ValidationError as error:
         told = (
-            f"{'.'.join(map(str, found['loc']))} "
+            f"{'.'.join(map(str, found['loc']))} ".lstrip()
             + ("is no key of it; correct or remove it" if found["type"] == "extra_forbidden" else found["msg"])
             for found in error.errors(include_input=False, include_url=False)
         )

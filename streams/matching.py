@@ -11,8 +11,8 @@ from heapq import nlargest
 from math import cos, hypot, radians
 from typing import Final, NamedTuple
 
-from profiles import Matching
 from profiles import Matter as MatterLimits
+from profiles.flows import Matching
 from streams.likeness import Text, Told, alike, pairs_of
 from streams.reading import AREA, LINE, PLACE, ROAD, RUN, SORTS, UNIT, resemblance, same_name
 from streams.state import Facts, Known, Matter, PartitionState, partner_keys

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bench.multichannel import write_benchmark
 from hub.evaluate import THRESHOLDS, decide, evaluate_matching, pairwise, read_reports, wrong_pairs
 from hub.tables import TableError
+from profiles.flows import Matching
 from schemas.topics import PROGRESS
 from tests.hub.test_cli import zhishu
 from tests.streams.make import PROFILE
@@ -156,7 +157,7 @@ def test_the_curve_has_a_run_for_each_threshold_and_links_less_as_it_rises(tmp_p
     assert (THRESHOLDS[0], THRESHOLDS[-1]) == (0.3, 0.8)
     assert curve[0]["linked_reports"] > curve[-1]["linked_reports"]
     asked = {name: value for name, value in curve[0].items() if name != "link"}
-    lowest = replace(PROFILE, matching=replace(PROFILE.matching, link=0.3, review=min(PROFILE.matching.review, 0.3)))
+    lowest = replace(PROFILE, matching=Matching(link=0.3, review=0.3))
     alone = evaluate_matching(lowest, tmp_path / "made/reports.csv", tmp_path / "made/clusters.csv")
     assert asked == {name: alone[name] for name in asked}
 

@@ -135,6 +135,8 @@ def test_a_bad_row_of_posts_disputes_or_words_of_danger_is_refused(
         ("reassignments = 3", "reasignments = 3", "reasignments is no key of it"),
         ('return_clock = "keep"', 'return_clock = "stop"', "[cases]: return_clock"),
         ("topic_hours = 72", "topic_hours = -1", "[surge]: topic_hours"),
+        ("[surge]", "[matching]\nlink = 1.5\n[surge]", "[matching]: link"),
+        ("[surge]", "[matching]\nreview = 0.6\n[surge]", "review must not be above link"),
     ],
 )
 def test_a_wrong_rule_of_profile_toml_is_refused_by_table_and_key(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles import Matching, Profile
+from profiles import Profile
+from profiles.flows import Matching
 from schemas.records import Report
 from streams.decide import Decider, Decision, Origin
 from streams.matching import PARTS
