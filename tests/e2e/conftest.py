@@ -13,6 +13,8 @@ from profiles import load_profile
 from profiles.sample import write_sample
 from tests.e2e.hubs import settle, start, url
 
+_YEAR_REPORTS = 7_000
+
 
 @contextmanager
 def playing(folder: Path, sample: Path) -> Iterator[Hub]:
@@ -28,9 +30,9 @@ def playing(folder: Path, sample: Path) -> Iterator[Hub]:
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the whole sample year, the one that `make run` plays."""
+    """Folder of a sample year: the one that `make run` plays, with fewer reports."""
     folder = tmp_path_factory.mktemp("sample") / "year"
-    write_sample(load_profile(DEMO_PROFILE), folder)
+    write_sample(load_profile(DEMO_PROFILE), folder, reports=_YEAR_REPORTS)
     return folder
 
 

@@ -19,7 +19,7 @@ from schemas.topics import PROGRESS
 from tests.e2e.hubs import query, settle, start, url, wait_until
 
 pytestmark = pytest.mark.e2e
-REPORTS = 1_500
+REPORTS = 700
 
 
 def links(hub: Hub) -> set[frozenset[str]]:

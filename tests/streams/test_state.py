@@ -18,6 +18,8 @@ from tests.streams.make import CODEC, DAY, HOUR, PROFILE, START, UNHURRIED, Reco
 
 TOPIC = "intake.hotline12345"
 DECIDER = ChunkDecider(PROFILE, CODEC)
+#: Reads the whole responsibility list: one for all examples.
+RULES = Decider(PROFILE)
 OF_NOBODY = report_id("hotline12345", "demo-nobody", "1")
 OF_WECHAT = report_id("hotline12345", "demo-wechat", "1")
 
@@ -142,7 +144,7 @@ def test_deciding_leaves_the_state_alone(reports: list[Report]) -> None:
     state, _ = decide_all(reports)
     before = copy.deepcopy(state)
     for number, one in enumerate(reports):
-        Decider(PROFILE).decide(state, one, Origin(TOPIC, 0, 1000 + number))
+        RULES.decide(state, one, Origin(TOPIC, 0, 1000 + number))
     assert state == before
 
 
@@ -167,7 +169,7 @@ def test_two_topics_interleaved_anew_after_a_crash_give_one_outcome_for_each_off
 
 def test_the_first_decision_on_an_offset_wins() -> None:
     state = PartitionState()
-    routed = Decider(PROFILE).decide(state, report(1), Origin(TOPIC, 0, 0)).routed
+    routed = RULES.decide(state, report(1), Origin(TOPIC, 0, 0)).routed
     state.apply(routed)
     before = copy.deepcopy(state)
     state.apply({**routed, "matter_id": "another", "report": report(2)})
@@ -180,12 +182,12 @@ def test_the_appended_report_is_what_encoding_it_would_give(reports: list[Report
     encoder = RoutedEncoder(CODEC)
     for one in reports:
         full: Report = {**one, "sealed": sealed, "extra": {"键": "值"}, "attachments": ["甲", "乙"]}
-        routed = Decider(PROFILE).decide(PartitionState(), full, Origin(TOPIC, 3, 7)).routed
+        routed = RULES.decide(PartitionState(), full, Origin(TOPIC, 3, 7)).routed
         assert encoder.encode(routed, CODEC.encode("report", full)) == CODEC.encode("routed_report", routed)
 
 
 def test_a_report_of_another_schema_id_is_encoded_anew() -> None:
-    routed = Decider(PROFILE).decide(PartitionState(), report(1), Origin(TOPIC, 0, 0)).routed
+    routed = RULES.decide(PartitionState(), report(1), Origin(TOPIC, 0, 0)).routed
     assert RoutedEncoder(CODEC).encode(routed, b"\0\0\0\0\7old") == CODEC.encode("routed_report", routed)
 
 
