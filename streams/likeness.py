@@ -39,6 +39,8 @@ _RELATED: Final = 0.2
 #: What sharing a key tells, by which the candidates are chosen.
 _NAME_HIT: Final = 60.0
 _WORD_HIT: Final = 40.0
+#: Names whose pairs and keys are remembered, some 10 MB.
+_NAMES: Final = 1 << 14
 _SCALE: Final = 255
 
 
@@ -263,13 +265,13 @@ def _word_keys(words: dict[int, float]) -> list[tuple[int, float]]:
     return [(word ^ 0x5A5A5A5A, _WORD_HIT * weight) for word, weight in islice(words.items(), _WORD_KEYS)]
 
 
-@lru_cache(65_536)
+@lru_cache(_NAMES)
 def pairs_of(name: str) -> frozenset[str]:
     """Its pairs of neighbouring characters; without one in common no two names are the same."""
     return frozenset(map(add, name, name[1:]))
 
 
-@lru_cache(65_536)
+@lru_cache(_NAMES)
 def _name_keys(name: str) -> tuple[int, ...]:
     """Those of a name: its beginning and its end."""
     if len(name) <= 3:
