@@ -58,10 +58,11 @@ WHERE id != ''
 GROUP BY id
 LIMIT {most:UInt32}
 """
-# The report, and the others of its matter without their texts.
+# The report, and the others of its matter without their texts; those without a title by the beginning of theirs.
 _REPORTS: Final = """
 SELECT * REPLACE(
-    if(report_id = {id:String}, content, '') AS content,
+    if(report_id = {id:String}, told.content, '') AS content,
+    if(report_id != {id:String} AND empty(told.title), substringUTF8(told.content, 1, 40), told.title) AS title,
     toUnixTimestamp64Milli(reported_at) AS reported_at, toUnixTimestamp64Milli(received_at) AS received_at,
     toUnixTimestamp64Milli(source_due_at) AS source_due_at, toUnixTimestamp64Milli(due_at) AS due_at,
     toUnixTimestamp64Milli(finished_at) AS finished_at,

@@ -4,8 +4,8 @@ CREATE OR REPLACE VIEW bi.review_queue {on_cluster}
     review_matter String COMMENT 'The matter that it may belong to',
     score Float64 COMMENT 'Score against that matter, 0 to 1: between the thresholds for review and for linking',
     reasons Array(String) COMMENT 'Parts of the score as name=value',
-    title String COMMENT 'Title of the report, personal data masked',
-    matter_title String COMMENT 'Title of the first report of the matter, personal data masked',
+    title String COMMENT 'Title of the report, or the beginning of its text, personal data masked',
+    matter_title String COMMENT 'The same of the first report of the matter',
     matter_kind LowCardinality(String) COMMENT 'Kind of matter of the report, see bi.matters; empty when unknown',
     street_code LowCardinality(Nullable(String)) COMMENT '9-digit street code of the report',
     feed LowCardinality(String) COMMENT 'Feed that carried the report',
@@ -37,7 +37,8 @@ WITH
             argMin(reasons, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS reasons,
             argMin(rule_version, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS rule_version,
             argMax(
-                tuple(title, matter_kind, street_code, feed, reported_at), (length(part_ids), received_at, _timestamp, intake_offset)
+                tuple(if(empty(title), substringUTF8(content, 1, 40), title), matter_kind, street_code, feed, reported_at),
+                (length(part_ids), received_at, _timestamp, intake_offset)
             ) AS latest
         FROM hub.routed FINAL {of_reports}
         WHERE outcome = 'routed' AND (report_id IN (SELECT report_id FROM asked) OR report_id IN (SELECT matter FROM asked))

@@ -46,6 +46,11 @@ def test_a_report_that_is_asked_about_stands_in_the_queue_until_a_person_accepts
     assert links(bi)["b"] == [A, "joined", A, None, "accepted"]
 
 
+def test_a_report_without_a_title_is_asked_about_by_the_beginning_of_its_text(bi: Any, put: Put) -> None:
+    put(ROUTED, [routed(other("a", title="", content="甲" * 50)), routed(other("b", title="", content="乙"), **ASKED)])
+    assert [row[-2:] for row in rows(bi, QUEUE)] == [("乙", "甲" * 40)]
+
+
 def test_a_rejected_report_leaves_the_queue_and_stays_where_it_was(bi: Any, put: Put) -> None:
     put(ROUTED, [routed(other("a")), routed(other("b"), **ASKED)])
     put(ROUTED, [change("rejected", "b", matter_id=A, from_matter_id=B)])

@@ -100,6 +100,18 @@ def test_the_page_tells_all_of_a_decision_within_the_width(
         assert "".join(one.split()) in squeezed, one
 
 
+def test_another_report_of_the_matter_without_a_title_is_shown_by_its_text(
+    hub: Any, put: Put, profile: Profile
+) -> None:
+    decision, _ = full(profile, relation="joined", matter_id=A, linked_to=A, score=0.9)
+    put(
+        ROUTED,
+        [routed(report("a", report_id=A, title="", content="半夜浇筑混凝土", reported_at=NOON - HOUR)), decision],
+    )
+    assert "半夜浇筑混凝土" in page(hub, profile, B)
+    assert page(hub, profile, A).count("半夜浇筑混凝土") == 1
+
+
 def test_the_basis_is_not_read_from_another_list_than_the_one_that_decided(
     hub: Any, put: Put, profile: Profile
 ) -> None:
