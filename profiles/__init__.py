@@ -63,6 +63,7 @@ from profiles.flows import (
     read_rules,
 )
 from profiles.gazetteer import PlaceName, load_gazetteer
+from profiles.supervision import PreventionRules, SupervisionRules
 
 __all__ = [
     "ANY",
@@ -187,6 +188,8 @@ class Profile:
     routing: RoutingRules = field(default_factory=RoutingRules)
     cases: CaseRules = field(default_factory=CaseRules)
     surge: SurgeRules = field(default_factory=SurgeRules)
+    supervision: SupervisionRules = field(default_factory=SupervisionRules)
+    prevention: PreventionRules = field(default_factory=PreventionRules)
     classifier: str | None = None
 
     @property
@@ -396,6 +399,8 @@ def load_profile(folder: Path) -> Profile:
             gazetteer=load_gazetteer(folder / "gazetteer.csv", streets),
             classifier=read_rules(main, "classifier", ClassifierFile).file or None,
             matching=read_rules(main, "matching", Matching),
+            supervision=read_rules(main, "supervision", SupervisionRules),
+            prevention=read_rules(main, "prevention", PreventionRules),
             **_lists(folder, main, matters, communities, areas, channels),
         )
     except KeyError as error:

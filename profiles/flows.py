@@ -118,11 +118,13 @@ def _term(text: str) -> str:
 Term = Annotated[str, AfterValidator(_term)]
 
 
-class _Table(BaseModel):
+class RulesTable(BaseModel):
+    """A table of limits in profile.toml: what is not given has its default, and a key that nobody knows is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Matching(_Table):
+class Matching(RulesTable):
     """[matching]. Scores from which a report is linked, and from which a person is asked; minutes of an episode."""
 
     link: float = Field(0.47, gt=0, le=1)
@@ -136,7 +138,7 @@ class Matching(_Table):
         return self
 
 
-class RoutingRules(_Table):
+class RoutingRules(RulesTable):
     """[routing]. top_agency: who has what nobody below can take. sea_agency: who has what happens on the water.
 
     home_port_street: the street of reports at sea that name none. urgent_kinds: urgent whatever the source says.
@@ -150,13 +152,13 @@ class RoutingRules(_Table):
     leader_words: tuple[str, ...] = ("leader_call", "领导坐班接听", "领导接听", "领导批示", "领导交办")
 
 
-class ClassifierFile(_Table):
+class ClassifierFile(RulesTable):
     """[classifier]. file: the model that tells kinds where a source and keywords do not, in the profile's folder; empty: none."""
 
     file: str = ""
 
 
-class CaseRules(_Table):
+class CaseRules(RulesTable):
     """[cases]. return_within: a return (退单) later than so long after dispatch has no effect.
 
     return_clock, reopen_clock: whether a return within its limit, and 重办, start the time limit anew. reassignments: so many
@@ -173,7 +175,7 @@ class CaseRules(_Table):
     bundle_clock: BundleClock = "own"
 
 
-class SurgeRules(_Table):
+class SurgeRules(RulesTable):
     """[surge]. persons, hours: so many distinct persons on one kind at one place within so many hours are a hot spot.
 
     sigmas, at_least: or so many reports within 24 h, when that is so far above the same weekday of the four weeks before.
@@ -188,7 +190,7 @@ class SurgeRules(_Table):
     topic_hours: float = Field(72, gt=0, le=720)
 
 
-_Rules = TypeVar("_Rules", bound=_Table)
+_Rules = TypeVar("_Rules", bound=RulesTable)
 
 
 def read_rules(main: Mapping[str, Any], table: str, rules: type[_Rules]) -> _Rules:

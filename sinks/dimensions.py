@@ -1,17 +1,23 @@
 """The part of a deployment's profile that the views need: parameters of the figures, and names for codes."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from typing import Any, Final
 
-from profiles import Profile
+from profiles import Profile, WorkTime
+from profiles.workcalendar import WorkCalendar
 
 _DIMENSIONS: Final[dict[str, tuple[str, ...]]] = {
     "hub.parameters": ("name", "value"),
     "hub.dim_matters": ("matter_kind", "name_zh", "name_en", "family"),
     "hub.dim_communities": ("community_code", "community", "street_code", "street", "lon", "lat", "population"),
     "hub.dim_agencies": ("agency_code", "name_zh", "name_en", "level"),
+    "hub.dim_days": ("day", "is_working", "working_days", "working_minutes", "working_day_before"),
 }
+#: The days that figures can be asked for. A report of another day has no working hours.
+_FIRST_DAY: Final = date(2000, 1, 1)
+_LAST_DAY: Final = date(2060, 12, 31)
 
 
 def dimension_rows(profile: Profile) -> dict[str, list[tuple[Any, ...]]]:
@@ -21,13 +27,37 @@ def dimension_rows(profile: Profile) -> dict[str, list[tuple[Any, ...]]]:
             ("basic_satisfied_weight", str(profile.basic_satisfied_weight)),
             ("respond_within_hours", str(profile.respond_within_hours)),
             ("timezone", profile.timezone),
+            ("work_spans", str([list(span) for span in _minutes(profile.work_time)])),
+            *(
+                (f"{table}.{name}", str(value))
+                for table, rules in (("supervision", profile.supervision), ("prevention", profile.prevention))
+                for name, value in rules.model_dump().items()
+            ),
         ],
         "hub.dim_matters": [(m.kind, m.name_zh, m.name_en, m.family) for m in profile.matters.values()],
         "hub.dim_communities": [
             (c.code, c.name, c.street_code, c.street, c.lon, c.lat, c.population) for c in profile.communities.values()
         ],
         "hub.dim_agencies": [(a.code, a.name_zh, a.name_en, a.level) for a in profile.agencies.values()],
+        "hub.dim_days": list(_days(profile)),
     }
+
+
+def _minutes(work_time: WorkTime) -> list[tuple[int, int]]:
+    """Spans of a working day in minutes since midnight."""
+    return [(first.hour * 60 + first.minute, last.hour * 60 + last.minute) for first, last in work_time.spans]
+
+
+def _days(profile: Profile) -> Iterator[tuple[date, bool, int, int, date]]:
+    calendar = WorkCalendar.of(profile)
+    of_a_day = sum(last - first for first, last in _minutes(profile.work_time))
+    day, days, before = _FIRST_DAY, 0, _FIRST_DAY
+    while day <= _LAST_DAY:
+        working = calendar.is_working_day(day)
+        yield day, working, days + working, days * of_a_day, before
+        if working:
+            days, before = days + 1, day
+        day += timedelta(days=1)
 
 
 def load_dimensions(client: Any, profile: Profile) -> None:

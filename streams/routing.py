@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from monitoring.metrics import UNKNOWN_YEAR
 from profiles import ANY, SEA, Agency, Level, Profile, Responsibility
 from profiles.directory import Directory, Place, Territory
 from profiles.flows import Approval, EmergencyNumber, FlowCode
+from profiles.workcalendar import WorkCalendar
 from schemas.records import Milestone, Report
-from streams.calendar import WorkCalendar
 from streams.emergency import DangerWords
 
 ManualReason = Literal["no_kind", "no_row", "no_area", "unsure", "ping_pong", "top_level"]
@@ -100,7 +101,7 @@ class Router:
         words = profile.routing.leader_words
         self._leader_words = re.compile("|".join(map(re.escape, words))) if words else None
         self.directory = Directory(profile.agencies, profile.areas, profile.routing.top_agency)
-        self.calendar = WorkCalendar.of(profile)
+        self.calendar = WorkCalendar.of(profile, lambda year: UNKNOWN_YEAR.labels(str(year)).set(1))
 
     def route(self, report: Report, kind: RoutedKind | None = None) -> Route:
         """The route of a report by `kind`; None: by the report's own kind.

@@ -18,7 +18,7 @@ ALLOWED = {
 }
 #: Modules of streams that decide; I/O and Faust stand around them.
 PURE = (
-    *("reading", "likeness", "postings", "matching", "routing", "calendar", "emergency", "cases", "surge"),
+    *("reading", "likeness", "postings", "matching", "routing", "emergency", "cases", "surge"),
     *("decide", "changes", "state", "chunks", "assembly", "classify"),
 )
 

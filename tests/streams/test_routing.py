@@ -1,11 +1,13 @@
 """The responsibility list and the rules beside it: who acts, by when, in which flow and how urgently."""
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
 from profiles import Limit, LimitUnit, Responsibility
 from profiles.flows import FlowCode
@@ -260,3 +262,8 @@ def test_a_limit_of_any_unit_ends_after_the_report(unit: LimitUnit, amount: int)
     assert route.due_at is not None
     assert route.due_at > START
     assert route.time_limit == f"{amount} {unit}"
+
+
+def test_a_year_whose_working_days_nobody_knows_is_told_by_a_metric() -> None:
+    DEMO.calendar.is_working_day(date(2043, 3, 4))
+    assert REGISTRY.get_sample_value("zhishu_calendar_unknown_year", {"year": "2043"}) == 1.0

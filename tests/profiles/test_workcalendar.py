@@ -6,10 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 
 from profiles import LimitUnit
-from streams.calendar import WorkCalendar
+from profiles.workcalendar import WorkCalendar
 from tests.streams.make import PROFILE, UNHURRIED
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -141,13 +140,12 @@ def test_a_term_in_words_ends_as_its_number_and_unit_do() -> None:
     assert CALENDAR.after(start, "0.5 urgent_hour") == start + 30 * 60 * 1000
 
 
-def test_a_year_that_nobody_knows_is_told_by_a_metric_until_the_profile_has_its_days() -> None:
-    def told(year: str) -> float | None:
-        return REGISTRY.get_sample_value("zhishu_calendar_unknown_year", {"year": year})
-
-    assert told("2041") is told("2042") is None
-    BARE.due(at("2041-03-04 10:00"), 1, "work_day")
-    assert told("2041") == 1.0
-    own = WorkCalendar({date(2042, 1, 1): False}, PROFILE.work_time, PROFILE.timezone)
+def test_a_year_that_nobody_knows_is_told_once_until_the_profile_has_its_days() -> None:
+    told: list[int] = []
+    bare = WorkCalendar({}, PROFILE.work_time, PROFILE.timezone, told.append)
+    bare.due(at("2041-03-04 10:00"), 1, "work_day")
+    bare.due(at("2041-05-06 10:00"), 1, "work_day")
+    assert told == [2041]
+    own = WorkCalendar({date(2042, 1, 1): False}, PROFILE.work_time, PROFILE.timezone, told.append)
     own.due(at("2042-03-04 10:00"), 1, "work_day")
-    assert told("2042") is None
+    assert told == [2041]

@@ -2,11 +2,11 @@
 
 A day is a working day by the profile's own calendar where that sets it, else by the Chinese public holidays with their
 make-up days (调休) where the library knows the State Council's notice for the year, else from Monday to Friday. A year that
-neither the library nor the profile knows is told by the metric zhishu_calendar_unknown_year: enter its days in calendar.csv.
+neither the library nor the profile knows is told to whoever asked: enter its days in calendar.csv.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from monitoring.metrics import UNKNOWN_YEAR
 from profiles import LimitUnit, Profile, WorkTime
 from profiles.duties import parse_limit
 
@@ -26,8 +25,17 @@ _SATURDAY: Final = 5
 class WorkCalendar:
     """Working days and working hours of one deployment."""
 
-    def __init__(self, overrides: Mapping[date, bool], work_time: WorkTime, timezone: str) -> None:
-        """`overrides`: True for a working day, False for a day off. `work_time`: spans of a working day, local time."""
+    def __init__(
+        self,
+        overrides: Mapping[date, bool],
+        work_time: WorkTime,
+        timezone: str,
+        on_unknown_year: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`overrides`: True for a working day, False for a day off. `work_time`: spans of a working day, local time.
+
+        `on_unknown_year` hears once of each year whose working days were asked for and nobody knows.
+        """
         self._overrides = overrides
         self._spans = work_time.spans
         self._zone = ZoneInfo(timezone)
@@ -35,14 +43,15 @@ class WorkCalendar:
         #: Years whose notice the library holds; for others it knows the festivals, but not the days made up for.
         self._covered = frozenset(self._public.special_public_holidays)
         self._own_years = frozenset(day.year for day in overrides)
+        self._on_unknown_year = on_unknown_year
         self._warned: set[int] = set()
         self._spans_of = lru_cache(maxsize=4096)(self._span_times)
         self._end_of_nth_day = lru_cache(maxsize=4096)(self._find_end_of_nth_day)
 
     @classmethod
-    def of(cls, profile: Profile) -> "WorkCalendar":
+    def of(cls, profile: Profile, on_unknown_year: Callable[[int], None] = lambda _: None) -> "WorkCalendar":
         """Calendar of a profile."""
-        return cls(profile.calendar, profile.work_time, profile.timezone)
+        return cls(profile.calendar, profile.work_time, profile.timezone, on_unknown_year)
 
     def is_working_day(self, day: date) -> bool:
         """Say whether people work on a local day."""
@@ -52,7 +61,7 @@ class WorkCalendar:
             return bool(self._public.is_working_day(day))
         if day.year not in self._own_years and day.year not in self._warned:
             self._warned.add(day.year)
-            UNKNOWN_YEAR.labels(str(day.year)).set(1)
+            self._on_unknown_year(day.year)
         return day.weekday() < _SATURDAY
 
     def due(self, start: int, limit: float, unit: LimitUnit) -> int:
