@@ -330,11 +330,19 @@ DEAD_LETTERS: Final = Table(
     None,
 )
 
-TABLES: Final = {table.name: table for table in (ROUTED, CHANGES, SEALED_ORIGINALS, PROGRESS, ALERTS, DEAD_LETTERS)}
+#: Which reports are or were in a matter: hub.cases finds by it what changes with a report (sinks/cases.py).
+MEMBERS: Final = Table("hub.members", {"matter_id": _TEXT, "report_id": _TEXT}, None)
+
+TABLES: Final = {
+    table.name: table for table in (ROUTED, CHANGES, SEALED_ORIGINALS, MEMBERS, PROGRESS, ALERTS, DEAD_LETTERS)
+}
+#: Changes by which a person puts reports into a matter.
+_MOVES: Final = ("accepted", "unlinked", "merged")
 
 
 def routed_rows(record: RoutedReport, origin: Origin) -> list[Row]:
-    """Rows of a decision: the decision with its report and, apart from it, the sealed original where there is one."""
+    """Rows of a decision: the decision with its report and, apart from it, the sealed original where there is one, and the
+    report's place in its matter."""
     for milestone in record["milestones"]:
         if not 0 <= milestone["due_at"] < _END_MS:
             raise BadRowError("bad_time", f"due_at of a milestone of {ROUTED.name} is outside the years 1970 to 2199")
@@ -343,14 +351,21 @@ def routed_rows(record: RoutedReport, origin: Origin) -> list[Row]:
     rows = [ROUTED.row(fields, origin)]
     if fields["sealed"] is not None:
         rows.append(SEALED_ORIGINALS.row(fields, origin))
+    if fields["outcome"] == "routed" and fields["relation"] != "revision" and fields["appeal_type"] != "alarm":
+        rows.append(MEMBERS.row(fields, origin))
     return rows
 
 
 def change_rows(record: Change, origin: Origin) -> list[Row]:
-    """The row of a change. Of the case after it, what the views read; the step that it keeps stands in `hub.progress`."""
+    """Rows of a change: itself, with what the views read of the case after it, and the places of reports that it moved.
+
+    The step that led to it stands in `hub.progress`.
+    """
     case = record["case"]
+    moved = record["report_ids"] if record["change"] in _MOVES and record["matter_id"] else []
     return [
-        CHANGES.row({**record, "has_case": case is not None, **(_case_columns(case) if case else _NO_CASE)}, origin)
+        CHANGES.row({**record, "has_case": case is not None, **(_case_columns(case) if case else _NO_CASE)}, origin),
+        *(MEMBERS.row({"matter_id": record["matter_id"], "report_id": one}, origin) for one in moved),
     ]
 
 

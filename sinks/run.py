@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from monitoring import metrics
+from sinks.cases import Cases
 from sinks.dimensions import load_dimensions
 from sinks.errors import Verdict, verdict
 from sinks.health import serve_health
@@ -71,8 +72,12 @@ def _prepare(config: SinkConfig) -> Any:
 
 def _watch_cases(config: SinkConfig, stop: Event) -> None:
     client = _when_it_answers(lambda: open_clickhouse(config.clickhouse_url), stop)
+    built = False
     while client is not None and not stop.is_set():
         try:
+            if not built:
+                Cases(client).rebuild(lambda: not stop.is_set())
+                built = True
             count_cases(client)
         except ClickHouseError as error:
             _log.warning("the open cases could not be counted (%s); tried again", type(error).__name__)

@@ -26,6 +26,7 @@ from schemas.reasons import ReasonCode
 from schemas.records import Alert, AnyRecord, Change, DeadLetter, Progress, RoutedReport
 from schemas.registry import open_registry
 from sinks.batches import Batch, split
+from sinks.cases import Cases, touched
 from sinks.errors import SinkError, Verdict, verdict
 from sinks.letters import STAGE, Raw, dead_letter
 from sinks.migrate import Ddl
@@ -87,7 +88,12 @@ class SinkConfig:
 def open_clickhouse(url: str, timeout: int = _INSERT_TIMEOUT) -> Any:
     """A clickhouse-connect client without a session, for one thread; an answer may take `timeout` seconds."""
     return clickhouse_connect.get_client(
-        dsn=url, autogenerate_session_id=False, connect_timeout=5, send_receive_timeout=timeout
+        dsn=url,
+        autogenerate_session_id=False,
+        connect_timeout=5,
+        send_receive_timeout=timeout,
+        # Lists of ids are too long for an address.
+        form_encode_query_params=True,
     )
 
 
@@ -165,6 +171,7 @@ class Sink:
             topics.ALERTS: self._read_alert,
             topics.DEADLETTER: self._read_dead_letter,
         }
+        self._cases: Cases | None = None
         self._pending: dict[Key, _Pending] = {}
         self._to_commit: dict[Key, int] = {}
         self._failures = 0
@@ -307,6 +314,8 @@ class Sink:
             for pending in due:
                 self._store(pending)
                 self._send_letters(pending)
+            self._refresh_cases(due)
+            for pending in due:
                 self._to_commit[pending.topic, pending.partition] = pending.finish()
         except _UnavailableError as error:
             self._pause(str(error))
@@ -341,6 +350,24 @@ class Sink:
                     self._refuse(pending, batch.rows[0], code)
             else:
                 pending.batches.popleft()
+
+    def _refresh_cases(self, stored: list[_Pending]) -> None:
+        """Brings hub.cases up to the facts just stored. Nothing is committed before, so that no fact is left out."""
+        ids = touched(row for pending in stored for row in pending.rows)
+        if not ids:
+            return
+        try:
+            self._cases = self._cases or Cases(self._clickhouse)
+            self._cases.refresh(ids)
+        except Exception as error:
+            found, code = verdict(error)
+            metrics.STORE_ERRORS.labels("cases", code).inc()
+            if found is Verdict.RETRY:
+                raise _UnavailableError(f"ClickHouse did not compute the cases (code {code})") from None
+            raise SinkError(
+                f"ClickHouse could not compute the cases, code {code} ({type(error).__name__}): look it up in system.errors, "
+                "check the sink's user, its memory and the migrations, then start the sink again"
+            ) from None
 
     def _insert(self, batch: Batch) -> None:
         insert_batch(self._clickhouse, batch)

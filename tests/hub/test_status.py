@@ -15,11 +15,11 @@ from hub.endpoints import EndpointError
 from hub.status import ClickHouseReports
 from profiles import Channel, Profile, load_profile
 from schemas import topics
-from sinks.batches import split
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
-from sinks.rows import TABLES, Origin, progress_rows
-from sinks.writer import insert_batch, open_clickhouse
+from sinks.rows import Origin, progress_rows
+from sinks.writer import open_clickhouse
+from tests.sinks import store as facts
 from tests.sinks.records import DAY, HOUR, NOON, case, change, log_rows, report, routed, step
 
 pytestmark = pytest.mark.clickhouse
@@ -49,15 +49,14 @@ def url(engine: EmbeddedClickHouse, user: str = "hub") -> str:
 def put(engine: EmbeddedClickHouse) -> Callable[..., None]:
     """Stores records as the sink does, in empty tables."""
     client = open_clickhouse(url(engine))
-    for table in TABLES:
-        client.command(f"TRUNCATE TABLE {table}")
+    facts.empty(client)
 
-    def store(topic: str, records: Iterable[Any]) -> None:
-        rows = [row for record in records for row in _ROWS[topic](record, Origin(topic, 0, next(_offsets), 0))]
-        for batch in split(topic, 0, rows, 10_000):
-            insert_batch(client, batch)
+    def put(topic: str, records: Iterable[Any]) -> None:
+        facts.store(
+            client, topic, (row for one in records for row in _ROWS[topic](one, Origin(topic, 0, next(_offsets), 0)))
+        )
 
-    return store
+    return put
 
 
 @pytest.fixture

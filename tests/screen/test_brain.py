@@ -15,13 +15,13 @@ from monitoring.screen.brain import AGENCIES, ALERTS, MATTERS, DayCount, FeedCou
 from monitoring.screen.period import LastDays, Period
 from monitoring.screen.snapshot import take
 from profiles import Profile, load_profile
-from sinks.batches import split
 from sinks.dimensions import load_dimensions
 from sinks.kpi import headline
 from sinks.migrate import migrate
-from sinks.rows import TABLES, Origin, alert_rows, progress_rows, routed_rows
-from sinks.writer import insert_batch, open_clickhouse
+from sinks.rows import Origin, alert_rows, progress_rows, routed_rows
+from sinks.writer import open_clickhouse
 from tests.sinks.records import HOUR, NOON, alert, local, report, routed, step
+from tests.sinks.store import empty, store
 from tests.test_layout import ROOT
 
 pytestmark = pytest.mark.clickhouse
@@ -54,15 +54,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Iterat
 def put(engine: EmbeddedClickHouse) -> Put:
     """Stores records as the sink does, in tables emptied before."""
     client = open_clickhouse(url(engine, "hub"))
-    for table in TABLES:
-        client.command(f"TRUNCATE TABLE {table}")
+    empty(client)
 
-    def store(topic: str, records: Iterable[Any]) -> None:
-        rows = [row for record in records for row in _ROWS[topic](record, Origin(topic, 0, next(_offsets), 0))]
-        for batch in split(topic, 0, rows, 10_000):
-            insert_batch(client, batch)
+    def put(topic: str, records: Iterable[Any]) -> None:
+        store(client, topic, (row for one in records for row in _ROWS[topic](one, Origin(topic, 0, next(_offsets), 0))))
 
-    return store
+    return put
 
 
 @pytest.fixture

@@ -16,20 +16,19 @@ from hub.clickhouse_embedded import EmbeddedClickHouse
 from hub.kafka_embedded import EmbeddedKafka
 from profiles import Profile, load_profile
 from schemas import topics
-from sinks.batches import split
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
 from sinks.rows import (
     STORED_TOPICS,
-    TABLES,
     Origin,
     Row,
     alert_rows,
     dead_letter_rows,
     progress_rows,
 )
-from sinks.writer import insert_batch, open_clickhouse
+from sinks.writer import open_clickhouse
 from tests.sinks.records import log_rows
+from tests.sinks.store import empty, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,8 +71,7 @@ def migrated(engine: EmbeddedClickHouse, profile: Profile) -> Any:
 @pytest.fixture
 def hub(migrated: Any) -> Any:
     """A client that may do everything, on empty tables."""
-    for table in TABLES:
-        migrated.command(f"TRUNCATE TABLE {table}")
+    empty(migrated)
     return migrated
 
 
@@ -87,13 +85,12 @@ def bi(hub: Any, engine: EmbeddedClickHouse) -> Any:
 def put(hub: Any) -> Callable[..., None]:
     """Stores records as the sink does, in one go, at the next offsets of their topic's partition 0."""
 
-    def store(topic: str, records: Iterable[Any], offsets: Iterable[int] | None = None) -> None:
+    def put(topic: str, records: Iterable[Any], offsets: Iterable[int] | None = None) -> None:
         places = iter(offsets) if offsets is not None else _offsets
         rows = [row for record in records for row in _ROWS[topic](record, Origin(topic, 0, next(places), 0))]
-        for batch in split(topic, 0, rows, 10_000):
-            insert_batch(hub, batch)
+        store(hub, topic, rows)
 
-    return store
+    return put
 
 
 @pytest.fixture(scope="session")

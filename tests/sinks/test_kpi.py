@@ -11,6 +11,7 @@ import pytest
 from connectors.rulings import NO_CHANGE
 from profiles import Profile
 from schemas.topics import PROGRESS, ROUTED
+from sinks.cases import Cases
 from sinks.dimensions import load_dimensions
 from sinks.kpi import RATES, Figure, headline
 from tests.sinks.records import DAY, HOUR, NOON, local, report, routed, step
@@ -316,6 +317,7 @@ def test_the_profile_sets_weight_hours_and_time_zone(
         load_dimensions(
             hub, replace(profile, basic_satisfied_weight=0.8, respond_within_hours=2.5, timezone="Europe/London")
         )
+        assert Cases(hub).rebuild()
         found = figures(bi, date(2025, 3, 2), date(2025, 3, 2))
         assert (found["satisfied"], found["responded"]) == ((0.8, 1), (0, 1))
         assert figures(bi)["accepted"] == (0, 0)

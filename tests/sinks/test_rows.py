@@ -59,7 +59,8 @@ def test_the_columns_of_the_code_are_those_of_the_table(table: Table, hub: Any) 
 
 def test_a_decision_is_one_flat_row_with_its_origin() -> None:
     record = routed(report("a", lon=None), relation="joined", score=0.8)
-    (row,) = routed_rows(record, ORIGIN)
+    row, member = routed_rows(record, ORIGIN)
+    assert member.table == "hub.members"
     values = by_name(ROUTED, row.values)
     assert (values["report_id"], values["relation"], values["score"], values["lon"]) == (
         "hotline12345-a",
@@ -73,7 +74,7 @@ def test_a_decision_is_one_flat_row_with_its_origin() -> None:
 
 def test_the_sealed_original_goes_to_a_table_of_its_own() -> None:
     rows = routed_rows(routed(report("a", sealed=b"\x00secret", sealed_key_id="seal-1")), ORIGIN)
-    assert [row.table for row in rows] == ["hub.routed", "hub.sealed_originals"]
+    assert [row.table for row in rows] == ["hub.routed", "hub.sealed_originals", "hub.members"]
     assert b"\x00secret" not in rows[0].values
     assert by_name(SEALED_ORIGINALS, rows[1].values)["sealed"] == b"\x00secret"
 

@@ -1,7 +1,9 @@
--- What analysts read: database bi, definer views only. The reader is granted bi.*, never hub.*.
+-- One row per report with its case, computed from the facts by hub.told_cases whenever a fact about it is stored (sinks/cases.py,
+-- docs/decisions/0024): what figures and lists read. It holds no time that depends on now.
 
-CREATE OR REPLACE VIEW bi.reports {on_cluster}
+CREATE TABLE IF NOT EXISTS hub.cases {on_cluster}
 (
+    first_day Date COMMENT 'Day, UTC, of the first decision on it: it never changes, and so a report has one place in the table',
     report_id String COMMENT 'Hub-wide id of the report',
     part_ids Array(String) COMMENT 'report_id of each message it was assembled from, in order; empty when it is one message',
     feed LowCardinality(String) COMMENT 'Feed that carried it, as in hotline12345',
@@ -15,6 +17,7 @@ CREATE OR REPLACE VIEW bi.reports {on_cluster}
     category_path Array(String) COMMENT '诉求分类 from coarse to fine, as the source names it',
     title String COMMENT 'Title, personal data masked',
     content String COMMENT '诉求内容, personal data masked',
+    reporter_key Nullable(String) COMMENT 'Keyed hash of the reporter, for counting persons; never in bi',
     reporter_mask Nullable(String) COMMENT 'Masked phone or id; NULL for 保密 and 举报',
     confidential Bool COMMENT '保密/匿名举报 in any of its revisions; such a report stands alone',
     address Nullable(String) COMMENT '事发地址, personal data masked',
@@ -39,7 +42,7 @@ CREATE OR REPLACE VIEW bi.reports {on_cluster}
     agency_name LowCardinality(Nullable(String)) COMMENT '主办单位 name',
     co_agencies Array(LowCardinality(String)) COMMENT '协办单位 codes',
     level LowCardinality(Nullable(String)) COMMENT 'Level that must act now: grid 网格, community 社区, street 街道, district 区',
-    due_at Nullable(DateTime64(3, 'UTC')) COMMENT '办理时限 in force by the responsibility list, UTC, without extensions',
+    list_due_at Nullable(DateTime64(3, 'UTC')) COMMENT '办理时限 in force by the responsibility list, UTC, without extensions',
     time_limit LowCardinality(Nullable(String)) COMMENT 'The limit as number and unit, as in 5 work_day',
     list_version LowCardinality(Nullable(String)) COMMENT 'Version of the responsibility list that decided',
     list_row LowCardinality(Nullable(String)) COMMENT 'Row of the responsibility list that decided',
@@ -66,115 +69,75 @@ CREATE OR REPLACE VIEW bi.reports {on_cluster}
     review_matter Nullable(String) COMMENT 'Matter that a person was asked to compare it with (人工研判); bi.review_queue has what is open',
     review_score Nullable(Float64) COMMENT 'Score against review_matter, 0 to 1',
     ruling LowCardinality(Nullable(String)) COMMENT 'What a person said last on its matter: accepted, unlinked or merged; NULL when nobody did',
-    rule_version LowCardinality(String) COMMENT 'Version of the matching rules'
+    rule_version LowCardinality(String) COMMENT 'Version of the matching rules',
+    registered_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 立案, UTC',
+    accepted_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 受理, UTC',
+    dispatched_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 派单, UTC',
+    signed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 签收, UTC',
+    responded_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 响应 that does not say 未联系 (nobody reached), UTC',
+    feedback_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 反馈, UTC',
+    first_closed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 办结, UTC',
+    closed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 办结, UTC; NULL while it was never closed, and after a 重办 that no 办结 followed',
+    reopened_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 重办, UTC',
+    cancelled_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 作废, UTC',
+    revisited_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 回访, UTC',
+    rated_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 评价, UTC',
+    suspended_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 挂账, UTC',
+    resumed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Last 恢复, UTC',
+    collected_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 采集, UTC',
+    verified_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 核实, UTC',
+    checked_at Nullable(DateTime64(3, 'UTC')) COMMENT 'First 核查, UTC',
+    retold_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When another report of its matter first told it again after its last 办结, UTC; NULL when none did',
+    first_unit Nullable(String) COMMENT '经办单位 of the first 派单, as the source names it',
+    sign_steps UInt32 COMMENT 'How many distinct 签收 steps are known',
+    revisit_steps UInt32 COMMENT 'How many distinct 回访 steps are known',
+    return_steps UInt32 COMMENT 'How many distinct 退单 steps are known',
+    redispatch_steps UInt32 COMMENT 'How many distinct 改派 steps are known',
+    extend_steps UInt32 COMMENT 'How many distinct 延期 steps are known',
+    redo_steps UInt32 COMMENT 'How many distinct 重办 steps are known',
+    rework_steps UInt32 COMMENT 'How many distinct 返工 steps are known',
+    supervise_steps UInt32 COMMENT 'How many distinct 督办 steps are known',
+    object_steps UInt32 COMMENT 'How many distinct 申诉 steps are known',
+    dissatisfactions UInt32 COMMENT 'How many revisits and ratings say 不满意',
+    steps UInt32 COMMENT 'Distinct steps known',
+    base_due_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Due time given by the source, else by the responsibility list, UTC',
+    due_at Nullable(DateTime64(3, 'UTC')) COMMENT 'Effective due time: the latest of the extensions granted before the base due time, else that, UTC',
+    max_level LowCardinality(Nullable(String)) COMMENT 'Highest level that did a step; where no step names one, that which must act or had to',
+    satisfaction LowCardinality(Nullable(String)) COMMENT 'Latest 满意度 that is a rating: satisfied, basic, dissatisfied',
+    solved Nullable(Bool) COMMENT '解决率: what the latest 回访, 评价 or 重办 that could tell says; NULL when none could',
+    is_open Bool COMMENT 'Neither closed nor cancelled',
+    day Date COMMENT 'Local day of reported_at: the day the figures count it on',
+    _version UInt64 COMMENT 'Time at which the facts were read, microseconds since 1970 by the server\'s clock: the newest reading stands',
+    INDEX day day TYPE minmax GRANULARITY 1,
+    INDEX report_id report_id TYPE bloom_filter(0.001) GRANULARITY 1,
+    INDEX is_open is_open TYPE minmax GRANULARITY 1
 )
-DEFINER = {definer} SQL SECURITY DEFINER
-AS
--- What the message says and who must act by when come from its latest revision; how it belongs to a matter was decided
--- on its first one: a later revision is no repeat of itself. Of a report assembled of several messages the revision with
--- most parts is the latest, in whatever order its partitions were read (docs/decisions/0016). A report that was
--- confidential in any revision stays so, and stands alone: neither its own link nor that of another report shows which
--- matter it told. A matter that such a report began goes by the id of the first other report in it. What a person
--- ruled and what steps of the case changed since then stands over both (00_current.sql).
-WITH
-    secrets AS (SELECT report_id FROM hub.secret_reports),
-    latest.report_id IN secrets AS secret,
-    ifNull(moved.ruling, '') AS ruled,
-    ifNull(nullIf(moved.matter_id, ''), first.matter_id) AS current,
-    ifNull(cases.report_id, '') != '' AS stepped
-SELECT
-    latest.report_id AS report_id,
-    latest.part_ids AS part_ids,
-    latest.feed AS feed,
-    latest.channel AS channel,
-    latest.upstream_id AS upstream_id,
-    latest.via AS via,
-    latest.appeal_type AS appeal_type,
-    latest.family AS family,
-    latest.matter_kind AS matter_kind,
-    latest.kind_code AS kind_code,
-    latest.category_path AS category_path,
-    latest.title AS title,
-    latest.content AS content,
-    if(secret OR latest.appeal_type = 'report', NULL, latest.reporter_mask) AS reporter_mask,
-    toBool(secret) AS confidential,
-    latest.address AS address,
-    latest.place_key AS place_key,
-    latest.street_code AS street_code,
-    latest.community_code AS community_code,
-    latest.grid_code AS grid_code,
-    latest.professional_grids AS professional_grids,
-    latest.lon AS lon,
-    latest.lat AS lat,
-    latest.location_method AS location_method,
-    latest.location_confidence AS location_confidence,
-    latest.urgency AS urgency,
-    latest.device_id AS device_id,
-    latest.related_upstream_ids AS related_upstream_ids,
-    latest.attachments AS attachments,
-    latest.extra AS extra,
-    latest.reported_at AS reported_at,
-    latest.received_at AS received_at,
-    latest.source_due_at AS source_due_at,
-    if(stepped, cases.agency_code, latest.agency_code) AS agency_code,
-    if(stepped, nullIf(ifNull(agencies.name_zh, ''), ''), latest.agency_name) AS agency_name,
-    latest.co_agencies AS co_agencies,
-    if(stepped, cases.level, latest.level) AS level,
-    if(stepped, cases.due_at, latest.due_at) AS due_at,
-    latest.time_limit AS time_limit,
-    latest.list_version AS list_version,
-    latest.list_row AS list_row,
-    if(stepped, cases.manual_reason, latest.manual_reason) AS manual_reason,
-    first.agency_code AS routed_agency_code,
-    first.level AS routed_level,
-    ifNull(cases.returns, 0) AS returns,
-    cases.finished_at AS finished_at,
-    latest.routed_kind AS routed_kind,
-    latest.kind_by AS kind_by,
-    latest.kind_confidence AS kind_confidence,
-    latest.flow AS flow,
-    latest.posts AS posts,
-    latest.approval AS approval,
-    if(latest.priority = '', 'normal', latest.priority) AS priority,
-    latest.priority_reasons AS priority_reasons,
-    latest.emergency AS emergency,
-    latest.milestones AS milestones,
-    if(secret, latest.report_id, ifNull(nullIf(heirs.heir, ''), current)) AS matter_id,
-    multiIf(
-        secret, 'new',
-        ruled = '' OR (ruled = 'merged' AND first.relation != 'new'), first.relation,
-        ifNull(moved.relation, '')
-    ) AS relation,
-    multiIf(
-        secret OR relation = 'new', NULL,
-        ruled != '', if(current IN secrets, NULL, current),
-        ifNull(first.linked_to IN secrets, false), NULL,
-        first.linked_to
-    ) AS linked_to,
-    if(secret OR ruled != '', NULL, first.score) AS score,
-    if(secret, [], first.reasons) AS reasons,
-    if(secret OR ifNull(first.review_matter IN secrets, true), NULL, first.review_matter) AS review_matter,
-    if(review_matter IS NULL, NULL, first.review_score) AS review_score,
-    if(secret, NULL, nullIf(ruled, '')) AS ruling,
-    first.rule_version AS rule_version
-FROM
+ENGINE = {replicated}ReplacingMergeTree(_version)
+PARTITION BY toYear(first_day)
+ORDER BY (first_day, report_id)
+SETTINGS non_replicated_deduplication_window = 0, min_age_to_force_merge_seconds = 3600, min_age_to_force_merge_on_partition_only = 1
+COMMENT 'Reports with their cases as the facts told them last, one row each';
+
+-- Which reports were ever told to be in a matter: the others of a matter are found by it, and computed anew with the one that changed.
+CREATE TABLE IF NOT EXISTS hub.members {on_cluster}
 (
-    SELECT *
-    FROM hub.routed FINAL {of_reports}
-    WHERE outcome = 'routed'
-    ORDER BY report_id, length(part_ids) DESC, received_at DESC, _timestamp DESC, intake_offset DESC
-    LIMIT 1 BY report_id
-) AS latest
-INNER JOIN
+    matter_id String COMMENT 'The matter, as decided or ruled',
+    report_id String COMMENT 'A report that is or was in it; camera alarms are left out',
+    _topic LowCardinality(String) COMMENT 'Kafka topic this row was read from',
+    _partition UInt32 COMMENT 'Kafka partition this row was read from',
+    _offset UInt64 COMMENT 'Kafka offset this row was read from',
+    _timestamp DateTime64(3, 'UTC') COMMENT 'Broker time of the record, UTC'
+)
+ENGINE = {replicated}ReplacingMergeTree
+ORDER BY (matter_id, report_id)
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 1000
+COMMENT 'Reports by the matters that they are or were in';
+
+CREATE TABLE IF NOT EXISTS hub.cases_built {on_cluster}
 (
-    SELECT *
-    FROM hub.routed FINAL {of_reports}
-    WHERE outcome = 'routed'
-    ORDER BY report_id, relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset
-    LIMIT 1 BY report_id
-) AS first ON first.report_id = latest.report_id
-LEFT JOIN hub.moved_reports AS moved ON moved.report_id = latest.report_id
-LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = ifNull(nullIf(moved.matter_id, ''), first.matter_id)
-LEFT JOIN hub.current_cases AS cases ON cases.report_id = latest.report_id
-LEFT JOIN hub.dim_agencies AS agencies FINAL ON agencies.agency_code = cases.agency_code
-COMMENT 'Reports: the latest revision of each, replays left out';
+    rules String COMMENT 'Hash of the views and the time zone by which every row of hub.cases was computed',
+    built_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the last row was, UTC'
+)
+ENGINE = {replicated}ReplacingMergeTree(built_at)
+ORDER BY tuple()
+COMMENT 'By which rules hub.cases stands; where they changed, a sink computes it anew';
