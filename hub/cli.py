@@ -112,6 +112,14 @@ def screen() -> None:
 
 
 @app.command(rich_help_panel=_PROCESSES)
+def supervise() -> None:
+    """督办 and 未诉先办: cards, listings, seasons and hot points, told as alerts while they hold."""
+    from hub.supervise import run_supervise
+
+    run_supervise(Settings())
+
+
+@app.command(rich_help_panel=_PROCESSES)
 def init() -> None:
     """Creates topics, migrates ClickHouse, loads the profile. Run it once before the processes; again does no harm."""
     from hub.endpoints import clickhouse_url, kafka_bootstrap

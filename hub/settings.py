@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     worker_port: int = Field(9101, description="port of the worker's /metrics and /health")
     sink_port: int = Field(9102, description="port of the sink's /metrics and /health")
     reader_port: int = Field(9103, description="port of the reader's /metrics and /health")
+    supervise_port: int = Field(9104, description="port of the supervision's /metrics and /health")
+    supervise_every_s: float = Field(
+        30, gt=0, description="seconds between two looks of the supervision at the figures"
+    )
     kafka_port: int = Field(9092, description="port of the embedded Kafka")
     kafka_flush_ms: int = Field(
         1000, description="how often the embedded Kafka forces records to the disk (power cuts)"

@@ -40,6 +40,7 @@ _PORT_WAIT_S: Final = 15.0
 _LONGEST_PAUSE_S: Final = 30.0
 _SETTLED_S: Final = 60.0
 _LOG_LIMIT_BYTES: Final = 50 * 1024 * 1024
+_READERS: Final = ("screen", "supervise")
 
 
 class UpError(RuntimeError):
@@ -97,6 +98,7 @@ class Hub:
             Part("worker", settings.worker_port, "ZHISHU_WORKER_PORT"),
             Part("sink", settings.sink_port, "ZHISHU_SINK_PORT"),
             Part("screen", settings.screen_port, "ZHISHU_SCREEN_PORT"),
+            Part("supervise", settings.supervise_port, "ZHISHU_SUPERVISE_PORT"),
         ]
         if any(channel.source is not None for channel in self.profile.channels.values()):
             self.parts.append(Part("reader", settings.reader_port, "ZHISHU_READER_PORT"))
@@ -134,7 +136,7 @@ class Hub:
         url = clickhouse_url(self.settings)
         self.settings = self.settings.model_copy(update={"kafka_bootstrap": bootstrap, "clickhouse_url": url})
         self._environment = self.settings.environment()
-        # The screen shows masked views only, so it gets no more than a BI user may read.
+        # The screen and the supervision read masked views only, so they get no more than a BI user may read.
         self._bi_url = url
         if self._clickhouse:
             self._bi_url = embedded_clickhouse_url(self._clickhouse.port, "bi", self.secrets.clickhouse["bi"])
@@ -160,7 +162,7 @@ class Hub:
         log.parent.mkdir(exist_ok=True)
         if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".log.1"))
-        environment = self._environment | ({"ZHISHU_CLICKHOUSE_URL": self._bi_url} if part.role == "screen" else {})
+        environment = self._environment | ({"ZHISHU_CLICKHOUSE_URL": self._bi_url} if part.role in _READERS else {})
         part.process = spawn([sys.executable, "-m", "hub", part.role], env=environment, stdout=log)
         part.started_at = time.monotonic()
 

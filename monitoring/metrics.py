@@ -42,7 +42,14 @@ REVIEWED = Counter("zhishu_review_reports", "Reports that a person is asked to c
 CHANGED = Counter("zhishu_changes", "What steps and rulings changed in matters and cases", ["change"])
 ROUTED = Counter("zhishu_routed_reports", "Reports routed to an agency", ["feed", "level"])
 MANUAL = Counter("zhishu_manual_reports", "Reports left to the manual queue", ["feed", "reason"])
-ALERTED = Counter("zhishu_raised_alerts", "Alerts raised by streams", ["rule"])
+ALERTED = Counter("zhishu_raised_alerts", "Alerts raised by streams and supervision", ["rule"])
+ALERTS_CLEARED = Counter("zhishu_cleared_alerts", "Alerts that supervision cleared", ["rule"])
+ALERTS_STANDING = Gauge(
+    "zhishu_standing_alerts", "Alerts of supervision (督办, 未诉先办) that hold now", ["rule", "severity"]
+)
+LAST_SUPERVISED = Gauge(
+    "zhishu_last_supervised_timestamp_seconds", "When supervision last compared the figures with what it told"
+)
 LISTS_RELOADED = Counter(
     "zhishu_reloaded_lists",
     "Times the responsibility list changed on disk, by what came of it (taken, refused)",

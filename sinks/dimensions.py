@@ -28,6 +28,7 @@ def dimension_rows(profile: Profile) -> dict[str, list[tuple[Any, ...]]]:
             ("respond_within_hours", str(profile.respond_within_hours)),
             ("timezone", profile.timezone),
             ("work_spans", str([list(span) for span in _minutes(profile.work_time)])),
+            ("cases.rating_timeout_days", str(profile.cases.rating_timeout_days)),
             *(
                 (f"{table}.{name}", str(value))
                 for table, rules in (("supervision", profile.supervision), ("prevention", profile.prevention))
