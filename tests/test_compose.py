@@ -19,7 +19,7 @@ COMPOSE = ROOT / "docker-compose.yml"
 TEXT = COMPOSE.read_text(encoding="utf-8")
 BODY: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = BODY["services"]
-HUB = ("init", "gateway", "reader", "worker", "sink", "screen")
+HUB = ("init", "gateway", "reader", "worker", "sink", "screen", "supervise")
 #: Runs and ends.
 ONE_SHOT = {"init"}
 KNOWN_SETTINGS = {f"ZHISHU_{field.upper()}" for field in Settings.model_fields}
@@ -186,6 +186,7 @@ def test_a_process_of_the_hub_gets_only_settings_that_exist(name: str) -> None:
         ("worker", "ZHISHU_WORKER_PORT"),
         ("sink", "ZHISHU_SINK_PORT"),
         ("screen", "ZHISHU_SCREEN_PORT"),
+        ("supervise", "ZHISHU_SUPERVISE_PORT"),
     ],
 )
 def test_the_port_a_process_listens_on_is_the_one_asked_for_health_and_scraped(name: str, setting: str) -> None:

@@ -123,7 +123,7 @@ def test_the_roles_that_must_run_are_the_roles_that_are_scraped() -> None:
     config = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
     scraped = {job["job_name"] for job in config["scrape_configs"]}
     needed = {rule["labels"]["job"] for rule in rules() if rule.get("record") == "zhishu:needed_role"}
-    assert needed == {"gateway", "worker", "sink", "screen"}
+    assert needed == {"gateway", "worker", "sink", "screen", "supervise"}
     assert needed | {"clickhouse", "kafka"} <= scraped
 
 
