@@ -12,7 +12,7 @@
     key = "<64 hex digits>"
     [clickhouse]
     hub = "<password>"
-    bi = "<password>"
+    bi = "<password>"                       # and one for each user of access.toml
     [channel.demo-hotline]
     key = "<64 hex digits>"                 # HMAC key; while it rotates: keys = ["<new>", "<old>"]
     [channel.some-wechat]
@@ -47,6 +47,7 @@ from profiles import Channel
 _log: Final = logging.getLogger(__name__)
 
 _KEY_BYTES: Final = 32
+_CLICKHOUSE: Final = "[clickhouse]"
 _CHANNEL_KEYS: Final = frozenset(
     (
         *("key", "keys", "token", "aes_key", "aes_keys", "app_id", "password", "passwords"),
@@ -266,7 +267,11 @@ def _section(channel: Channel) -> list[str]:
     return lines
 
 
-def _render(channels: Iterable[Channel]) -> str:
+def _password(user: str) -> str:
+    return f'{user} = "{secrets.token_urlsafe(18)}"'
+
+
+def _render(channels: Iterable[Channel], users: Iterable[str]) -> str:
     lines = [
         "# Made by `zhishu up`. Keep it secret and keep a copy: without seal_keys no sealed original can be read again.",
         f'reporter_key = "{secrets.token_hex(32)}"',
@@ -275,26 +280,33 @@ def _render(channels: Iterable[Channel]) -> str:
         '[seal_keys."seal-1"]',
         f'key = "{secrets.token_hex(32)}"',
         'algorithm = "AES-256-GCM"',
-        "[clickhouse]",
-        f'hub = "{secrets.token_urlsafe(18)}"',
-        f'bi = "{secrets.token_urlsafe(18)}"',
+        _CLICKHOUSE,
+        *map(_password, users),
     ]
     for channel in channels:
         lines += _section(channel)
     return "\n".join(lines) + "\n"
 
 
-def ensure_secrets(path: Path, channels: Iterable[Channel]) -> Secrets:
-    """The secrets at `path`: made with fresh random values when there are none, completed when channels were added since."""
+def ensure_secrets(path: Path, channels: Iterable[Channel], readers: Iterable[str] = ("bi",)) -> Secrets:
+    """The secrets at `path`: made with fresh random values when there are none, completed when channels or readers of
+    ClickHouse were added since. Raises SecretsError."""
     channels = list(channels)
+    users = ("hub", *readers)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, _render(channels))
+        _write(path, _render(channels, users))
         return load_secrets(path)
     found = load_secrets(path)
     new = [channel for channel in channels if channel.id not in found.channels]
-    if new:
-        lines = [path.read_text(encoding="utf-8").rstrip("\n"), *(line for one in new for line in _section(one)), ""]
+    unknown = [user for user in users if user not in found.clickhouse]
+    if new or unknown:
+        text = path.read_text(encoding="utf-8").rstrip("\n")
+        head, table, tail = f"\n{text}\n".partition(f"\n{_CLICKHOUSE}\n")
+        if unknown and not table:
+            raise SecretsError(f"{path.name}: add the table {_CLICKHOUSE}, on a line of its own")
+        text = f"{head}{table}{''.join(f'{_password(user)}{chr(10)}' for user in unknown)}{tail}".strip("\n")
+        lines = [text, *(line for one in new for line in _section(one)), ""]
         beside = path.with_name(f".{path.name}.new")
         beside.unlink(missing_ok=True)
         _write(beside, "\n".join(lines))

@@ -20,6 +20,11 @@ class Settings(BaseSettings):
     clickhouse_url: str | None = Field(
         None, description="http://user:password@host:port of a ClickHouse server; empty: the embedded one"
     )
+    clickhouse_readers: str = Field(
+        "",
+        description="user=password of each reader, separated by blanks: `zhishu init` makes them on a ClickHouse server; "
+        "empty: it leaves users alone",
+    )
     registry_url: str | None = Field(None, description="URL of a schema registry; empty: the hub's own ids")
     profile: Path = Field(DEMO_PROFILE, description="folder of the deployment's profile")
     data_dir: Path = Field(Path(".zhishu"), description="where one machine keeps its data, logs and secrets")
@@ -60,6 +65,20 @@ class Settings(BaseSettings):
         for network in _split(value):
             ip_network(network)  # its ValueError says what is wrong
         return value
+
+    @field_validator("clickhouse_readers")
+    @classmethod
+    def _are_pairs(cls, value: str) -> str:
+        if not all(user and password for user, _, password in (pair.partition("=") for pair in value.split())):
+            raise ValueError("give user=password for each reader, separated by blanks")
+        return value
+
+    @property
+    def reader_passwords(self) -> dict[str, str]:
+        """`clickhouse_readers`: password by user."""
+        return {
+            user: password for user, _, password in (pair.partition("=") for pair in self.clickhouse_readers.split())
+        }
 
     @property
     def proxy_list(self) -> list[str]:

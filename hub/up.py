@@ -29,6 +29,7 @@ from hub.secrets import Secrets, ensure_secrets
 from hub.settings import Settings
 from profiles import Profile, load_profile
 from schemas.topics import all_topics
+from sinks.access import open_databases, open_server
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
 
@@ -116,7 +117,9 @@ class Hub:
 
     def _start(self) -> None:
         self._lock.acquire()
-        self.secrets = ensure_secrets(self.settings.secrets_file, self.profile.channels.values())
+        self.secrets = ensure_secrets(
+            self.settings.secrets_file, self.profile.channels.values(), self.profile.access.readers()
+        )
         for part in self.parts:
             self._wait_for_port(part)
         data_dir = self.settings.data_dir
@@ -129,7 +132,10 @@ class Hub:
         if self.settings.clickhouse_url is None:
             with self._console.status("Starting ClickHouse ..."):
                 self._clickhouse = EmbeddedClickHouse(
-                    data_dir / "clickhouse", self.settings.clickhouse_port, self.secrets.clickhouse
+                    data_dir / "clickhouse",
+                    self.settings.clickhouse_port,
+                    self.secrets.clickhouse,
+                    access=self.profile.access,
                 ).start()
         bootstrap = self._kafka.bootstrap if self._kafka else str(self.settings.kafka_bootstrap)
         write_endpoints(data_dir, Endpoints(os.getpid(), bootstrap, self.settings.clickhouse_port))
@@ -232,12 +238,16 @@ class Hub:
 
 
 def initialise(settings: Settings, profile: Profile) -> None:
-    """`zhishu init`: creates missing topics, migrates ClickHouse and loads the profile's dimensions. Idempotent."""
+    """`zhishu init`: creates missing topics, migrates ClickHouse, loads the profile's dimensions and makes what readers see;
+    on a server the readers, too, where settings have their passwords. Idempotent."""
     ensure_topics(str(settings.kafka_bootstrap), all_topics(profile.feeds(), profile.assembled_feeds()))
     client = clickhouse_client(str(settings.clickhouse_url))
     try:
         migrate(client)
         load_dimensions(client, profile)
+        open_databases(client, profile.access)
+        if settings.clickhouse_readers:
+            open_server(client, profile.access, settings.reader_passwords)
     finally:
         client.close()
 
@@ -247,6 +257,7 @@ def private_settings(folder: Path, profile: Path) -> Settings:
     return Settings(
         kafka_bootstrap=None,
         clickhouse_url=None,
+        clickhouse_readers="",
         registry_url=None,
         secrets=None,
         data_dir=folder,

@@ -12,6 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from profiles.access import ACCESS_FILE, SecuritySpec, load_access
 from profiles.areas import Area, load_areas
 from profiles.channels import Auth, Channel, Crs, Protocol, assembled_feeds, load_channels
 from profiles.duties import (
@@ -191,6 +192,7 @@ class Profile:
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
     prevention: PreventionRules = field(default_factory=PreventionRules)
     classifier: str | None = None
+    access: SecuritySpec = field(default_factory=SecuritySpec)
 
     @property
     def named_list(self) -> str:
@@ -375,6 +377,7 @@ def load_profile(folder: Path) -> Profile:
     channels = load_channels(folder / "channels.toml")
     areas = load_areas(folder / "areas.geojson", streets)
     try:
+        lists = _lists(folder, main, matters, communities, areas, channels)
         return Profile(
             folder=folder,
             city=str(main["city"]),
@@ -401,7 +404,8 @@ def load_profile(folder: Path) -> Profile:
             matching=read_rules(main, "matching", Matching),
             supervision=read_rules(main, "supervision", SupervisionRules),
             prevention=read_rules(main, "prevention", PreventionRules),
-            **_lists(folder, main, matters, communities, areas, channels),
+            access=load_access(folder / ACCESS_FILE, lists["agencies"], set(streets.values())),
+            **lists,
         )
     except KeyError as error:
         raise ProfileError(f"profile.toml: add the key {error.args[0]}") from None

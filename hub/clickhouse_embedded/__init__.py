@@ -5,6 +5,6 @@ users' passwords in the environment; talk to it with any client of ClickHouse's 
 imports chDB. ``docs/decisions/0005-embedded-clickhouse.md`` says why it is built this way.
 """
 
-from hub.clickhouse_embedded.child import PASSWORD_VARIABLES, EmbeddedClickHouse, EmbeddedClickHouseError
+from hub.clickhouse_embedded.child import EmbeddedClickHouse, EmbeddedClickHouseError, password_variable
 
-__all__ = ["PASSWORD_VARIABLES", "EmbeddedClickHouse", "EmbeddedClickHouseError"]
+__all__ = ["EmbeddedClickHouse", "EmbeddedClickHouseError", "password_variable"]

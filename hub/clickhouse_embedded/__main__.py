@@ -1,7 +1,7 @@
 """The process of the embedded ClickHouse: ``python -m hub.clickhouse_embedded --data DIR [--port 8123] ...``.
 
-The passwords of the users ``hub`` and ``bi`` come from the environment (ZHISHU_CLICKHOUSE_HUB_PASSWORD and
-ZHISHU_CLICKHOUSE_BI_PASSWORD). SIGTERM and SIGINT let running requests end first.
+The passwords of the users ``hub``, ``bi`` and those of --access come from the environment (ZHISHU_CLICKHOUSE_HUB_PASSWORD and
+so on). SIGTERM and SIGINT let running requests end first.
 """
 
 import argparse
@@ -14,8 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from hub.clickhouse_embedded.child import GIB, PASSWORD_VARIABLES
+from hub.clickhouse_embedded.child import GIB, HUB, password_variable
 from hub.process import LOOPBACK, DirLock, DirLockedError, port_holder
+from profiles.access import SecuritySpec
 
 
 def _arguments() -> argparse.Namespace:
@@ -23,6 +24,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="directory of the data, made where missing")
     parser.add_argument("--port", type=int, default=8123, help="port on 127.0.0.1")
     parser.add_argument("--memory", type=int, default=2 * GIB, help="bytes that all queries may use together")
+    parser.add_argument(
+        "--access", type=SecuritySpec.model_validate_json, default=SecuritySpec(), help="who may read what, as JSON"
+    )
     parser.add_argument("--lock-fd", type=int, help="the parent's lock on the directory, inherited")
     return parser.parse_args()
 
@@ -34,8 +38,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     os.environ["TZ"] = "UTC"  # before the engine is loaded: its zone is the process's
     time.tzset()
-    passwords = {user: os.environ.pop(variable, "") for user, variable in PASSWORD_VARIABLES.items()}
-    missing = [PASSWORD_VARIABLES[user] for user, password in passwords.items() if not password]
+    users = (HUB, *options.access.readers())
+    passwords = {user: os.environ.pop(password_variable(user), "") for user in users}
+    missing = [password_variable(user) for user, password in passwords.items() if not password]
     if missing:
         return _fail(f"set {' and '.join(missing)} in the environment: the passwords of the users")
     if options.lock_fd is None:
@@ -55,10 +60,9 @@ def _run(options: argparse.Namespace, passwords: dict[str, str]) -> int:
     from hub.clickhouse_embedded.engine import Engine  # noqa: PLC0415
     from hub.clickhouse_embedded.errors import ClickHouseError  # noqa: PLC0415
     from hub.clickhouse_embedded.server import Interface, Limits, serve  # noqa: PLC0415
-    from hub.clickhouse_embedded.users import BiLimits  # noqa: PLC0415
 
     try:
-        engine = Engine(options.data, options.memory, BiLimits())
+        engine = Engine(options.data, options.memory, options.access)
     except ClickHouseError as error:
         return _fail(f"the engine can't open {options.data}: {error}; lines above may say why")
 
@@ -66,7 +70,7 @@ def _run(options: argparse.Namespace, passwords: dict[str, str]) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(Interface(engine, passwords, Limits()), LOOPBACK, options.port, stop)
+        await serve(Interface(engine, passwords, options.access.readers(), Limits()), LOOPBACK, options.port, stop)
 
     asyncio.run(run())
     engine.close()

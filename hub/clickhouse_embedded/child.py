@@ -14,13 +14,18 @@ from types import TracebackType
 from typing import Self
 
 from hub.process import LOOPBACK, DirLock, free_port, port_holder, spawn, terminate
+from profiles.access import SecuritySpec
 
-# The child reads the users' passwords from here: a command line is for everyone to read.
-PASSWORD_VARIABLES = {"hub": "ZHISHU_CLICKHOUSE_HUB_PASSWORD", "bi": "ZHISHU_CLICKHOUSE_BI_PASSWORD"}
+HUB = "hub"
 
 GIB = 1 << 30
 
 _STOP_TIMEOUT = 30.0
+
+
+def password_variable(user: str) -> str:
+    """Where the child finds a user's password: the environment, since a command line is for everyone to read."""
+    return f"ZHISHU_CLICKHOUSE_{user.upper()}_PASSWORD"
 
 
 class EmbeddedClickHouseError(RuntimeError):
@@ -30,8 +35,9 @@ class EmbeddedClickHouseError(RuntimeError):
 class EmbeddedClickHouse:
     """The ClickHouse engine in a process of its own, behind ClickHouse's HTTP interface on 127.0.0.1.
 
-    Users are ``hub``, who may do everything, and ``bi``, who may read the database ``bi``. The process ends with the
-    one that started it. What an insert was acknowledged for survives a kill of either.
+    Users are ``hub``, who may do everything, and those of ``access``, who may read one database each: ``bi`` that of
+    its name, and whom a deployment adds. The process ends with the one that started it. What an insert was acknowledged for
+    survives a kill of either.
     """
 
     def __init__(
@@ -41,19 +47,23 @@ class EmbeddedClickHouse:
         passwords: Mapping[str, str] | None = None,
         *,
         memory_bytes: int = 2 * GIB,
+        access: SecuritySpec | None = None,
     ) -> None:
         """Name what to start; nothing happens yet.
 
-        ``port`` None takes a free one. ``passwords`` holds one for ``hub`` and one for ``bi``; None makes up both.
-        ``memory_bytes`` caps what all queries and caches of the engine use together.
+        ``port`` None takes a free one. ``passwords`` holds one for ``hub`` and each user of ``access``; None makes
+        them up. ``memory_bytes`` caps what all queries and caches of the engine use together.
 
         Raises ValueError when a password is missing or empty.
         """
         self.data_dir = data_dir
         self.port = free_port() if port is None else port
-        self.passwords = dict(passwords or {user: secrets.token_urlsafe(24) for user in PASSWORD_VARIABLES})
-        if set(self.passwords) != set(PASSWORD_VARIABLES) or not all(self.passwords.values()):
-            raise ValueError("the embedded ClickHouse needs a password for each of the users 'hub' and 'bi'")
+        self._access = access or SecuritySpec()
+        users = (HUB, *self._access.readers())
+        given = passwords or {user: secrets.token_urlsafe(24) for user in users}
+        self.passwords = {user: given.get(user, "") for user in users}
+        if missing := [user for user, password in self.passwords.items() if not password]:
+            raise ValueError(f"the embedded ClickHouse needs a password for {', '.join(missing)}")
         self.log_file = data_dir / "clickhouse.log"
         self._memory_bytes = memory_bytes
         self._lock = DirLock(data_dir)
@@ -111,9 +121,10 @@ class EmbeddedClickHouse:
 
     def _spawn(self) -> "subprocess.Popen[bytes]":
         environment = dict(os.environ)
-        environment |= {PASSWORD_VARIABLES[user]: password for user, password in self.passwords.items()}
+        environment |= {password_variable(user): password for user, password in self.passwords.items()}
         environment["TZ"] = "UTC"  # the engine's zone is its process's
         arguments = ["--data", self.data_dir, "--port", self.port, "--memory", self._memory_bytes]
+        arguments += ["--access", self._access.model_dump_json()]
         fd = self._lock.fileno()
         return spawn(
             [sys.executable, "-m", "hub.clickhouse_embedded", *map(str, arguments), "--lock-fd", str(fd)],

@@ -19,7 +19,8 @@ import chdb
 
 from hub.clickhouse_embedded import gate
 from hub.clickhouse_embedded.errors import ClickHouseError
-from hub.clickhouse_embedded.users import BI_DATABASE, BI_ROLE, BiLimits, config_xml, users_xml
+from hub.clickhouse_embedded.users import config_xml, users_xml
+from profiles.access import Reader, SecuritySpec
 
 # Formats whose blocks can be sent one behind the other: chDB streams each block as a document of its own, with its
 # own header (CSVWithNames) or frame (JSON, Arrow), so all others are answered whole.
@@ -84,11 +85,14 @@ class Session:
 
 @dataclass(frozen=True)
 class Request:
-    """One query as it came over HTTP, after authentication; ``text`` holds the statement and any rows behind it."""
+    """One query as it came over HTTP, after authentication; ``text`` holds the statement and any rows behind it.
+
+    ``reader`` tells what its user may read; None for the user ``hub``, who may do everything.
+    """
 
     text: bytes
     tag: str
-    bi: bool = False
+    reader: Reader | None = None
     database: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -218,21 +222,16 @@ def _guard(call: Callable[..., Any], *args: Any, **named: Any) -> Any:
 class Engine:
     """The one engine of this process; its methods may be called from any thread."""
 
-    def __init__(self, directory: Path, memory_bytes: int, limits: BiLimits) -> None:
-        """Open (or create) the data under ``directory``; the process must run with TZ=UTC.
+    def __init__(self, directory: Path, memory_bytes: int, access: SecuritySpec) -> None:
+        """Open (or create) the data under ``directory``; the process must run with TZ=UTC. ``access`` has the roles.
 
         Raises ClickHouseError when the engine can't open it; the reason is in the log of this process.
         """
         directory.mkdir(parents=True, exist_ok=True)
         users, config = directory / "users.xml", directory / "config.xml"
-        users.write_text(users_xml())
+        users.write_text(users_xml(access))
         config.write_text(config_xml(str(users), memory_bytes))
         self._connection = f"{directory / 'engine'}?config-file={config}"
-        self._limits = {
-            "max_execution_time": limits.seconds,
-            "max_result_rows": limits.result_rows,
-            "max_memory_usage": limits.memory_bytes,
-        }
         # The engine lives as long as a handle does: this one is kept open, and used for nothing else.
         self._anchor = Handle(self._connection)
         self.version, self.time_zone = self._text("SELECT version(), timezone()").split("\t")
@@ -261,7 +260,7 @@ class Engine:
                     raise ClickHouseError(
                         164, "READONLY", "Cannot execute query in readonly mode. Method GET implies readonly: use POST."
                     )
-            if request.bi:
+            if request.reader:
                 gate.check_bi(handle.normalise(sql), self._table_functions)
                 if kind != "READ_ONLY":
                     raise ClickHouseError(497, "ACCESS_DENIED", "Not enough privileges: this user may only read.")
@@ -310,15 +309,17 @@ class Engine:
     def _prepare(self, handle: Handle, request: Request) -> None:
         """Give the handle the request's settings, database and role."""
         settings = {name: value for name, value in request.settings.items() if name != "log_comment"}
-        if request.bi:
-            settings = gate.bi_settings(settings, self._limits)
         database = request.database
-        if request.bi:
-            if database not in ("", BI_DATABASE):
+        reader = request.reader
+        if reader:
+            settings = gate.bi_settings(settings, gate.bi_limits(reader.limits))
+            if database not in ("", reader.database):
                 raise ClickHouseError(
-                    497, "ACCESS_DENIED", f"Not enough privileges: connect this user to the database {BI_DATABASE!r}."
+                    497,
+                    "ACCESS_DENIED",
+                    f"Not enough privileges: connect this user to the database {reader.database!r}.",
                 )
-            database = BI_DATABASE
+            database = reader.database
         for name in settings:
             if not _NAME.fullmatch(name):
                 raise ClickHouseError(115, "UNKNOWN_SETTING", f"Unknown setting {name[:80]!r}.")
@@ -328,8 +329,8 @@ class Engine:
             request.session.of_request.update(settings)
         if database:
             handle.query(b"USE " + _quoted(database))
-        if request.bi:
-            handle.query(f"SET ROLE {BI_ROLE}; SET readonly = 1".encode())
+        if reader:
+            handle.query(f"SET ROLE {reader.role}; SET readonly = 1".encode())
 
     def _insert(self, handle: Handle, request: Request, insert: gate.Insert) -> Answer:
         done = handle.insert(insert, request.params)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hub.clickhouse_embedded.errors import ClickHouseError
-from hub.clickhouse_embedded.users import BI_DATABASE
+from profiles.access import Limits
 
 _TOKEN = re.compile(
     rb"""
@@ -292,7 +292,7 @@ def check_bi(normalised: bytes, table_functions: Collection[bytes]) -> None:
 
 
 def _denied(what: str) -> ClickHouseError:
-    return ClickHouseError(497, "ACCESS_DENIED", f"Not enough privileges: {what}. Read the views in {BI_DATABASE!r}.")
+    return ClickHouseError(497, "ACCESS_DENIED", f"Not enough privileges: {what}. Read the views of your database.")
 
 
 # Settings of a request that change how an answer looks, nothing else. Clients send these at connect.
@@ -319,6 +319,15 @@ _BI_SETTINGS = frozenset(
         "session_timezone",
     ]
 )
+
+
+def bi_limits(limits: Limits) -> dict[str, int]:
+    """Return the settings that hold a reader's query within its limits."""
+    return {
+        "max_execution_time": limits.seconds,
+        "max_result_rows": limits.result_rows,
+        "max_memory_usage": limits.memory_mib << 20,
+    }
 
 
 def bi_settings(settings: dict[str, str], limits: dict[str, int]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import secrets
 import string
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -26,8 +27,7 @@ from aiohttp import BodyPartReader, web
 from hub.clickhouse_embedded import compression
 from hub.clickhouse_embedded.engine import Answer, Engine, Request, Session, Stream
 from hub.clickhouse_embedded.errors import ClickHouseError
-
-HUB, BI = "hub", "bi"
+from profiles.access import Reader
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +73,11 @@ _KILL_EVERY = 0.2  # seconds between attempts to cancel an abandoned query, unti
 
 @dataclass(frozen=True)
 class Limits:
-    """What the interface takes: bytes of a request's body, and how many queries of each user run at a time."""
+    """What the interface takes: bytes of a request's body, and how many queries of the hub and of all readers run at a time."""
 
     body_bytes: int = 512 << 20
     hub_threads: int = 12
-    bi_threads: int = 4
+    reader_threads: int = 4
 
 
 @dataclass
@@ -111,16 +111,18 @@ class _Job:
 class Interface:
     """The request handlers; everything but the engine's work happens in one event loop."""
 
-    def __init__(self, engine: Engine, passwords: Mapping[str, str], limits: Limits) -> None:
-        """``passwords`` has one entry for each user, ``hub`` and ``bi``."""
+    def __init__(
+        self, engine: Engine, passwords: Mapping[str, str], readers: Mapping[str, Reader], limits: Limits
+    ) -> None:
+        """``passwords`` has one entry for each user: ``hub``, and those of ``readers``."""
         self._engine = engine
         self._passwords = dict(passwords)
+        self._readers = dict(readers)
+        self._quota = _Quota()
         self._limits = limits
         # A pool each: analysts' slow queries never keep the sink waiting for a thread.
-        self._pools = {
-            HUB: ThreadPoolExecutor(limits.hub_threads, thread_name_prefix="hub"),
-            BI: ThreadPoolExecutor(limits.bi_threads, thread_name_prefix="bi"),
-        }
+        self._hub_pool = ThreadPoolExecutor(limits.hub_threads, thread_name_prefix="hub")
+        self._reader_pool = ThreadPoolExecutor(limits.reader_threads, thread_name_prefix="reader")
         self._killer = ThreadPoolExecutor(1, thread_name_prefix="kill")
         self._leases: dict[tuple[str, str], _Lease] = {}
         self._running: set[str] = set()
@@ -138,7 +140,7 @@ class Interface:
     async def _clean_up(self, _: web.Application) -> None:
         """End what outlived its request: cancelled queries, the threads, the sessions."""
         await asyncio.gather(*self._background)
-        for pool in (*self._pools.values(), self._killer):
+        for pool in (self._hub_pool, self._reader_pool, self._killer):
             await asyncio.to_thread(pool.shutdown)
         for lease in self._leases.values():
             lease.session.close()
@@ -193,16 +195,14 @@ class Interface:
         elif "user" in given or "password" in given:
             user, password = given.get("user", ""), given.get("password", "")
         else:
-            raise ClickHouseError(
-                194, "REQUIRED_PASSWORD", f"Give a user ({HUB} or {BI}) and its password with the request."
-            )
+            raise ClickHouseError(194, "REQUIRED_PASSWORD", "Give a user and its password with the request.")
         expected = self._passwords.get(user)
         right = hmac.compare_digest((expected or "").encode(), password.encode(errors="surrogateescape"))
         if expected is None or not right:
             raise ClickHouseError(
                 516,
                 "AUTHENTICATION_FAILED",
-                f"Authentication failed: the users are {HUB} and {BI}; check the password.",
+                "Authentication failed: there is no such user, or its password is another.",
             )
         return user
 
@@ -243,6 +243,9 @@ class Interface:
             raise ClickHouseError(
                 48, "NOT_IMPLEMENTED", "compress, decompress and role are not supported: use Content-Encoding."
             )
+        reader = self._readers.get(user)
+        if reader is not None:
+            self._quota.take(user, reader.limits.queries_per_hour)
         if query_id in self._running:
             raise ClickHouseError(
                 216, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", "A query with this query_id is already running."
@@ -255,17 +258,17 @@ class Interface:
         request = Request(
             text=statement + b"\n" + body if statement and body else statement or body,
             tag=tag,
-            bi=user == BI,
+            reader=reader,
             database=str(given.get("database") or http.headers.get("X-ClickHouse-Database", "")),
             params=params,
             settings={k: v for k, v in given.items() if k not in _TRANSPORT and not k.startswith("param_")},
             default_format=given.get("default_format") or http.headers.get("X-ClickHouse-Format") or "TabSeparated",
             may_stream=not wait,
             read_only=http.method == "GET" or given.get("readonly", "0") != "0",
-            session=lease.session if lease and user == HUB else None,
+            session=lease.session if lease and reader is None else None,
         )
         self._running.add(query_id)
-        work = self._pools[user].submit(self._engine.run, request)
+        work = self._pool(user).submit(self._engine.run, request)
         job = _Job(http, given, user, query_id, tag, _Once(lambda: self._finished(query_id, lease)))
         try:
             outcome = await asyncio.wrap_future(work)
@@ -305,7 +308,7 @@ class Interface:
         response = web.StreamResponse(headers=headers)
         await response.prepare(job.http)
         loop = asyncio.get_running_loop()
-        pool = self._pools[job.user]
+        pool = self._pool(job.user)
         block = stream.first
         while block:
             await response.write(await loop.run_in_executor(pool, encoder.encode, block) if encoder else block)
@@ -345,8 +348,11 @@ class Interface:
 
     async def _close(self, job: _Job, stream: Stream) -> None:
         with suppress(ClickHouseError):
-            await asyncio.get_running_loop().run_in_executor(self._pools[job.user], stream.close)
+            await asyncio.get_running_loop().run_in_executor(self._pool(job.user), stream.close)
         job.finish()
+
+    def _pool(self, user: str) -> ThreadPoolExecutor:
+        return self._reader_pool if user in self._readers else self._hub_pool
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -388,6 +394,28 @@ class Interface:
         lease.busy = True
         lease.expires = 0.0 if given.get("close_session", "0") == "1" else now + lifetime
         return lease
+
+
+class _Quota:
+    """How many queries each user sent in the hour that runs, by the clock, as a server's quota counts them."""
+
+    def __init__(self) -> None:
+        self._hour = 0
+        self._queries: Counter[str] = Counter()
+
+    def take(self, user: str, at_most: int) -> None:
+        """Count one; raises ClickHouseError 201 where it is one too many. 0 is no limit."""
+        hour = int(time.time() // 3600)
+        if hour != self._hour:
+            self._hour = hour
+            self._queries.clear()
+        if at_most and self._queries[user] >= at_most:
+            raise ClickHouseError(
+                201,
+                "QUOTA_EXCEEDED",
+                f"Quota for user has been exceeded: {at_most} queries an hour. Ask again in the next.",
+            )
+        self._queries[user] += 1
 
 
 class _Once:

@@ -1,41 +1,26 @@
-"""The configuration files of the embedded engine: memory, small caches, and the two roles.
+"""The configuration files of the embedded engine: memory, small caches, and a role for the hub and each kind of reader.
 
 chDB runs every query as the user ``default``; what a query may do is decided by the role its handle has taken. Roles
 exist only in the users file: the engine has no writable access storage.
 """
 
-from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from profiles.access import SecuritySpec
+from sinks.access import grants
+
 HUB_ROLE = "hub_admin"
-BI_ROLE = "bi_reader"
-BI_DATABASE = "bi"
-
-GIB = 1 << 30
-
-# What a BI client reads about tables at connect; the engine shows it only rows of databases it may see.
-_BI_GRANTS = (
-    f"GRANT SELECT, SHOW DATABASES, SHOW TABLES, SHOW COLUMNS ON {BI_DATABASE}.*",
-    *(f"GRANT SELECT ON system.{table}" for table in ("one", "tables", "columns", "databases", "settings")),
-    "GRANT SELECT ON INFORMATION_SCHEMA.*",
-    "GRANT SELECT ON information_schema.*",
-)
 
 
-@dataclass(frozen=True)
-class BiLimits:
-    """What one query of a BI user may use; a request may lower these, never raise them."""
-
-    seconds: int = 30
-    result_rows: int = 1_000_000
-    memory_bytes: int = GIB
-
-
-def users_xml() -> str:
-    """Return the users file: ``default`` holds both roles, and takes one of them per handle."""
-    hub = "<query>GRANT ALL ON *.* WITH GRANT OPTION</query>"
-    reader = "".join(f"<query>{grant}</query>" for grant in _BI_GRANTS)
-    granted = "".join(f"<query>GRANT {role}</query>" for role in (HUB_ROLE, BI_ROLE))
+def users_xml(access: SecuritySpec) -> str:
+    """Return the users file: ``default`` holds all roles, and takes one of them per handle."""
+    granted = {HUB_ROLE: ["ALL ON *.* WITH GRANT OPTION"]}
+    granted |= {role: grants(reader) for role, reader in access.roles().items()}
+    roles = "\n".join(
+        f"    <{role}><grants>{''.join(f'<query>GRANT {right}</query>' for right in rights)}</grants></{role}>"
+        for role, rights in granted.items()
+    )
+    held = "".join(f"<query>GRANT {role}</query>" for role in granted)
     return f"""<clickhouse>
   <profiles><default/></profiles>
   <quotas><default/></quotas>
@@ -45,12 +30,11 @@ def users_xml() -> str:
       <networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>default</profile>
       <quota>default</quota>
-      <grants>{granted}</grants>
+      <grants>{held}</grants>
     </default>
   </users>
   <roles>
-    <{HUB_ROLE}><grants>{hub}</grants></{HUB_ROLE}>
-    <{BI_ROLE}><grants>{reader}</grants></{BI_ROLE}>
+{roles}
   </roles>
 </clickhouse>
 """

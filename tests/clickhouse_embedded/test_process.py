@@ -15,8 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hub.clickhouse_embedded import PASSWORD_VARIABLES, EmbeddedClickHouse, EmbeddedClickHouseError
+from hub.clickhouse_embedded import EmbeddedClickHouse, EmbeddedClickHouseError, password_variable
 from hub.process import LOOPBACK, DirLockedError, free_port
+from profiles.access import SecuritySpec
 from tests.clickhouse_embedded.conftest import ask, connect
 
 pytestmark = pytest.mark.clickhouse
@@ -103,7 +104,7 @@ def test_a_second_engine_on_the_same_data_names_the_process_that_has_it(server: 
     """Trap 9: chDB itself says only "Error initializing EmbeddedServer: .", and may hang."""
     with pytest.raises(DirLockedError, match=rf"in use by process {os.getpid()}\b"):
         EmbeddedClickHouse(server.data_dir).start()
-    environment = os.environ | dict.fromkeys(PASSWORD_VARIABLES.values(), "x")
+    environment = os.environ | dict.fromkeys(map(password_variable, ("hub", "bi")), "x")
     alone = subprocess.run(
         [sys.executable, "-m", "hub.clickhouse_embedded", "--data", server.data_dir, "--port", str(free_port())],
         env=environment,
@@ -205,14 +206,17 @@ def test_the_engine_ends_with_the_process_that_started_it(tmp_path: Path) -> Non
         assert ask(again, "SELECT 1").body == b"1\n"
 
 
-@pytest.mark.parametrize("passwords", [{"hub": "x"}, {"hub": "x", "bi": ""}, {"hub": "x", "bi": "y", "root": "z"}])
-def test_both_users_need_a_password(tmp_path: Path, passwords: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="password for each"):
+@pytest.mark.parametrize("passwords", [{"hub": "x"}, {"hub": "x", "bi": ""}])
+def test_every_user_needs_a_password(tmp_path: Path, passwords: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="password for bi"):
         EmbeddedClickHouse(tmp_path, passwords=passwords)
+    access = SecuritySpec.model_validate({"user": {"li": {"role": "bi"}}})
+    with pytest.raises(ValueError, match="password for li"):
+        EmbeddedClickHouse(tmp_path, passwords={"hub": "x", "bi": "y"}, access=access)
 
 
 def test_the_program_alone_says_which_password_is_missing(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in PASSWORD_VARIABLES.values()}
+    environment = {name: value for name, value in os.environ.items() if name != password_variable("bi")}
     done = subprocess.run(
         [sys.executable, "-m", "hub.clickhouse_embedded", "--data", tmp_path],
         env=environment,
@@ -222,4 +226,4 @@ def test_the_program_alone_says_which_password_is_missing(tmp_path: Path) -> Non
         check=False,
     )
     assert done.returncode == 1
-    assert PASSWORD_VARIABLES["bi"] in done.stderr
+    assert "ZHISHU_CLICKHOUSE_BI_PASSWORD" in done.stderr
