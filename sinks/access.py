@@ -3,9 +3,9 @@
 A part (a role with a row filter) has a database of its own, with the views of database bi as far as they can be told apart by
 case. They are made from the texts of the views themselves, so that a new one needs no word here:
 
-- `cases` is bi.cases, filtered; everything else follows from it.
-- A view that reads other views of bi alone, and tables of the profile, is the same text over the part's own views: its figures
-  are those of the part, whatever columns it has.
+- The cases of a part are a view hub_parts.<role> of hub.cases, filtered, which no reader may ask.
+- A view that reads nothing but hub.cases, other such views and tables of the profile is the same text over the part's cases
+  and views: its figures are those of the part, whatever columns it has.
 - A view that reads the profile's tables only holds no report, and is shown whole.
 - Any other view with a column report_id shows the rows of the part's cases.
 - What is left is not there: the default is closed.
@@ -25,6 +25,8 @@ from typing import Any, Final
 from profiles.access import WHOLE, Part, Reader, SecuritySpec, role_database
 from sinks.migrate import Ddl, read_views
 
+PARTS: Final = "hub_parts"
+
 #: Nothing is taken by it, and no condition of a reader's passes below it: the engine would otherwise be free to test rows for the
 #: reader before it asks whose they are, and an error that the reader provokes (throwIf, a cast) would tell of others' rows.
 BARRIER: Final = "LIMIT 18446744073709551615"
@@ -37,9 +39,12 @@ _VIEW: Final = re.compile(
 )
 _COLUMN: Final = re.compile(r"^\s*`?(\w+)`? ", re.MULTILINE)
 _READ: Final = re.compile(r"\b(hub|bi)`?\s*\.\s*`?(\w+)")
+#: hub.cases as a text asks for it; a view has no FINAL.
+_CASES: Final = re.compile(r"\bhub\.cases\b(?:(\s+AS\s+\w+)?\s+FINAL\b)?")
+#: Tables that hold no report.
+_OF_NOBODY: Final = re.compile(r"parameters|dim_\w+")
 #: Names of roles as profiles.access makes them.
 _OURS: Final = re.compile(r"bi_(.+_)?reader")
-_MARK: Final = "zhishu: the part of database bi that one role sees"
 
 #: What a BI client asks at connect; a server shows there what the reader may see otherwise.
 _SYSTEM: Final = (
@@ -79,42 +84,41 @@ def bi_views(templates: list[str] | None = None) -> list[View]:
 
 
 def part_views(role: str, part: Part, views: list[View]) -> dict[str, str]:
-    """Templates of the statements that make a role's views, by name, `cases` first."""
+    """Templates of the statements that make a role's views, by full name, in order."""
     database = role_database(role)
-    made: dict[str, str] = {}
+    cases = f"{PARTS}.{role}"
+    made = {
+        cases: f"CREATE OR REPLACE VIEW {cases} {{on_cluster}} DEFINER = {{definer}} SQL SECURITY DEFINER\n"
+        f"AS SELECT * FROM hub.cases FINAL WHERE {_filter(part)} {BARRIER}"
+    }
     for view in sorted(views, key=lambda view: view.name != "cases"):
-        text = _part_text(view, database, part, made.keys())
+        text = _part_text(view, database, cases, made.keys())
         if text is not None:
-            made[view.name] = (
+            made[f"{database}.{view.name}"] = (
                 f"CREATE OR REPLACE VIEW {database}.{view.name} {{on_cluster}}\n({view.columns}\n)\n"
                 f"DEFINER = {{definer}} SQL SECURITY DEFINER\nAS\n{text}\n{view.comment}"
             )
     return made
 
 
-def _part_text(view: View, database: str, part: Part, made: Collection[str]) -> str | None:
+def _part_text(view: View, database: str, cases: str, made: Collection[str]) -> str | None:
     """The question that shows a part of a view; None where it shows nothing."""
-    inner = {name for place, name in view.reads if place == WHOLE}
-    facts = {
-        name for place, name in view.reads if place == "hub" and name != "parameters" and not name.startswith("dim_")
-    }
-    if view.name == "cases":
-        return f"SELECT * FROM bi.cases WHERE {_filter(part)} {BARRIER}"
-    if view.name in _CLOSED:
-        return None
-    if not facts and inner:
-        text = re.sub(r"\bbi\.(?=\w)", f"{database}.", view.text)
-        unfiltered = any(place == WHOLE for place, _ in _READ.findall(text))
-        return text if inner <= set(made) and not unfiltered else None
-    if not facts and view.reads:
-        return f"SELECT * FROM bi.{view.name}"
-    if "report_id" in view.names:
+    facts = {name for place, name in view.reads if place == "hub" and not _OF_NOBODY.fullmatch(name)}
+    if facts - {"cases"}:
+        if "report_id" not in view.names or view.name in _CLOSED:
+            return None
         return f"SELECT * FROM bi.{view.name} WHERE report_id IN (SELECT report_id FROM {database}.cases) {BARRIER}"
-    return None
+    inner = {f"{database}.{name}" for place, name in view.reads if place == WHOLE}
+    if not facts and not inner:
+        return f"SELECT * FROM bi.{view.name}" if view.reads else None
+    text = _CASES.sub(lambda found: f"{cases}{found[1] or ''}", view.text)
+    text = re.sub(r"\bbi\.(?=\w)", f"{database}.", text)
+    unfiltered = {(place, name) for place, name in _READ.findall(text) if place == WHOLE or name == "cases"}
+    return None if unfiltered or inner - set(made) else text
 
 
 def _filter(part: Part) -> str:
-    """A condition on bi.cases; a case without an agency, or without a place, is nobody's part."""
+    """A condition on hub.cases; a case without an agency, or without a place, is nobody's part."""
     told = [
         f"ifNull({column} IN ({', '.join(map(_quoted, codes))}), false)"
         for column, codes in (("agency_code", part.agencies), ("street_code", part.streets))
@@ -129,21 +133,28 @@ def open_databases(client: Any, spec: SecuritySpec, ddl: Ddl | None = None) -> N
     `client` is a clickhouse-connect client of a user that may do everything, of a migrated database.
     """
     ddl = ddl or Ddl()
+
+    def run(template: str) -> None:
+        client.command(ddl.fill(template))
+
+    def stored(database: str) -> set[str]:
+        sql = "SELECT name FROM system.tables WHERE database = {d:String}"
+        return {name for (name,) in client.query(sql, parameters={"d": database}).result_rows}
+
     views = bi_views()
-    stored = client.query("SELECT name FROM system.databases WHERE comment = {mark:String}", parameters={"mark": _MARK})
-    known = {name for (name,) in stored.result_rows}
+    run(f"CREATE DATABASE IF NOT EXISTS {PARTS} {{on_cluster}}")
     for role, part in spec.role.items():
         database = role_database(role)
-        client.command(ddl.fill(f"CREATE DATABASE IF NOT EXISTS {database} {{on_cluster}} COMMENT {_quoted(_MARK)}"))
+        run(f"CREATE DATABASE IF NOT EXISTS {database} {{on_cluster}}")
         made = part_views(role, part, views)
         for statement in made.values():
-            client.command(ddl.fill(statement))
-        stored = client.query("SELECT name FROM system.tables WHERE database = {d:String}", parameters={"d": database})
-        for (name,) in stored.result_rows:
-            if name not in made:
-                client.command(ddl.fill(f"DROP VIEW IF EXISTS {database}.{name} {{on_cluster}}"))
-    for database in known - {role_database(role) for role in spec.role}:
-        client.command(ddl.fill(f"DROP DATABASE IF EXISTS {database} {{on_cluster}}"))
+            run(statement)
+        for name in stored(database):
+            if f"{database}.{name}" not in made:
+                run(f"DROP VIEW IF EXISTS {database}.{name} {{on_cluster}}")
+    for role in stored(PARTS) - spec.role.keys():
+        run(f"DROP DATABASE IF EXISTS {role_database(role)} {{on_cluster}}")
+        run(f"DROP VIEW IF EXISTS {PARTS}.{role} {{on_cluster}}")
 
 
 def grants(reader: Reader) -> list[str]:

@@ -20,7 +20,7 @@ SELECT
     argMin(reports.title, (reports.reported_at, reports.report_id)) AS title,
     argMin(reports.matter_kind, (reports.reported_at, reports.report_id)) AS matter_kind,
     count() AS reports,
-    uniqExact(nullIf(ifNull(told.reporter_key, ''), '')) AS persons,
+    uniqExact(nullIf(ifNull(reports.reporter_key, ''), '')) AS persons,
     arraySort(groupUniqArray(reports.channel)) AS channels,
     min(reports.reported_at) AS first_at,
     max(reports.reported_at) AS last_at,
@@ -29,14 +29,7 @@ SELECT
     argMin(reports.community_code, (reports.reported_at, reports.report_id)) AS community_code,
     argMax(tuple(reports.agency_code), (reports.reported_at, reports.report_id)).1 AS agency_code,
     countIf(ifNull(reports.ruling IN ('accepted', 'merged'), false)) AS ruled
-FROM bi.reports AS reports
-LEFT JOIN
-(
-    SELECT report_id, any(hub.routed.reporter_key) AS reporter_key
-    FROM hub.routed FINAL
-    WHERE outcome = 'routed' AND hub.routed.reporter_key IS NOT NULL
-    GROUP BY report_id
-) AS told ON told.report_id = reports.report_id
+FROM hub.cases AS reports FINAL
 WHERE reports.appeal_type != 'alarm'
 GROUP BY matter_id
 COMMENT 'Matters with the reports that are in them now, one row each; alarms are folded in bi.episodes';

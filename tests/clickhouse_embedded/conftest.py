@@ -12,6 +12,19 @@ import pytest
 
 from hub.clickhouse_embedded import EmbeddedClickHouse
 from hub.process import LOOPBACK
+from profiles.access import SecuritySpec
+from sinks.access import BARRIER
+
+#: Beside `bi`, who sees all: `li` sees a part, and asks no more than ten times an hour where `wu` does.
+ACCESS = SecuritySpec.model_validate(
+    {
+        "role": {
+            "west": {"streets": ["1"], "limits": {"seconds": 5, "result_rows": 1000, "memory_mib": 64}},
+            "east": {"streets": ["2"], "limits": {"queries_per_hour": 10}},
+        },
+        "user": {"li": {"role": "west"}, "wu": {"role": "east"}},
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -61,16 +74,28 @@ def connect(server: EmbeddedClickHouse, user: str = "hub", **named: Any) -> Any:
     )
 
 
+def _part(database: str, place: int) -> str:
+    """A view as sinks.access makes them, of one place."""
+    return (
+        f"CREATE VIEW {database}.places DEFINER = default SQL SECURITY DEFINER "
+        f"AS SELECT * FROM bi.places WHERE id = {place} {BARRIER}"
+    )
+
+
 @pytest.fixture(scope="session")
 def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
     """Run the engine, with the databases hub and bi, one table, and one view of it that BI may read."""
-    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as server:
+    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"), access=ACCESS) as server:
         for sql in (
             "CREATE DATABASE hub",
             "CREATE DATABASE bi",
             "CREATE TABLE hub.secret (id UInt64, phone String, place String) ENGINE = MergeTree ORDER BY id",
             "INSERT INTO hub.secret VALUES (1, '13800000000', '城关'), (2, '13900000000', '河东')",
             "CREATE VIEW bi.places DEFINER = default SQL SECURITY DEFINER AS SELECT id, place FROM hub.secret",
+            "CREATE DATABASE bi_west",
+            _part("bi_west", 1),
+            "CREATE DATABASE bi_east",
+            _part("bi_east", 2),
         ):
             assert ask(server, sql).status == 200
         yield server

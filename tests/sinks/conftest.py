@@ -16,6 +16,7 @@ from hub.clickhouse_embedded import EmbeddedClickHouse
 from hub.kafka_embedded import EmbeddedKafka
 from profiles import Profile, load_profile
 from schemas import topics
+from sinks.access import open_databases
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
 from sinks.rows import (
@@ -51,8 +52,8 @@ def profile() -> Profile:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedClickHouse]:
-    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as server:
+def engine(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Iterator[EmbeddedClickHouse]:
+    with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse"), access=profile.access) as server:
         yield server
 
 
@@ -65,6 +66,7 @@ def migrated(engine: EmbeddedClickHouse, profile: Profile) -> Any:
     client = open_clickhouse(url(engine))
     migrate(client)
     load_dimensions(client, profile)
+    open_databases(client, profile.access)
     return client
 
 
