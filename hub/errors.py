@@ -6,6 +6,7 @@ import sys
 _EXPECTED = (
     ("hub.endpoints", "EndpointError"),
     ("hub.secrets", "SecretsError"),
+    ("sinks.access", "AccessError"),
     ("hub.tls", "TlsError"),
     ("hub.up", "UpError"),
     ("hub.reader", "ReaderError"),

@@ -14,7 +14,7 @@ DEMO_PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "demo"
 class Settings(BaseSettings):
     """Defaults are those of one machine with the embedded Kafka and ClickHouse."""
 
-    model_config = SettingsConfigDict(env_prefix="ZHISHU_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ZHISHU_", extra="ignore", hide_input_in_errors=True)
 
     kafka_bootstrap: str | None = Field(None, description="host:port of a Kafka broker; empty: the embedded one")
     clickhouse_url: str | None = Field(

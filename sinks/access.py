@@ -6,9 +6,9 @@ case. They are made from the texts of the views themselves, so that a new one ne
 - The cases of a part are a view hub_parts.<role> of hub.cases, filtered, which no reader may ask.
 - A view that reads nothing but hub.cases, other such views and tables of the profile is the same text over the part's cases
   and views: its figures are those of the part, whatever columns it has.
-- A view that reads the profile's tables only holds no report, and is shown whole.
+- A view that reads the profile's tables only, or none, holds no report, and is shown whole.
 - Any other view with a column report_id shows the rows of the part's cases.
-- What is left is not there: the default is closed.
+- What is left is not there, nor what reads by a table function such as merge(): the default is closed.
 
 docs/decisions/0025-access.md says why not row policies, and what the LIMIT is for.
 """
@@ -41,6 +41,8 @@ _COLUMN: Final = re.compile(r"^\s*`?(\w+)`? ", re.MULTILINE)
 _READ: Final = re.compile(r"\b(hub|bi)`?\s*\.\s*`?(\w+)")
 #: hub.cases as a text asks for it; a view has no FINAL.
 _CASES: Final = re.compile(r"\bhub\.cases\b(?:(\s+AS\s+\w+)?\s+FINAL\b)?")
+#: A table function, whose arguments say what it reads.
+_FUNCTION: Final = re.compile(r"\b(?:FROM|JOIN)\s+(?!SELECT\b|numbers\b)\w+\s*\(", re.IGNORECASE)
 #: Tables that hold no report.
 _OF_NOBODY: Final = re.compile(r"parameters|dim_\w+")
 #: Names of roles as profiles.access makes them.
@@ -103,6 +105,8 @@ def part_views(role: str, part: Part, views: list[View]) -> dict[str, str]:
 
 def _part_text(view: View, database: str, cases: str, made: Collection[str]) -> str | None:
     """The question that shows a part of a view; None where it shows nothing."""
+    if _FUNCTION.search(view.text):
+        return None
     facts = {name for place, name in view.reads if place == "hub" and not _OF_NOBODY.fullmatch(name)}
     if facts - {"cases"}:
         if "report_id" not in view.names or view.name in _CLOSED:
@@ -110,7 +114,7 @@ def _part_text(view: View, database: str, cases: str, made: Collection[str]) -> 
         return f"SELECT * FROM bi.{view.name} WHERE report_id IN (SELECT report_id FROM {database}.cases) {BARRIER}"
     inner = {f"{database}.{name}" for place, name in view.reads if place == WHOLE}
     if not facts and not inner:
-        return f"SELECT * FROM bi.{view.name}" if view.reads else None
+        return f"SELECT * FROM bi.{view.name}"
     text = _CASES.sub(lambda found: f"{cases}{found[1] or ''}", view.text)
     text = re.sub(r"\bbi\.(?=\w)", f"{database}.", text)
     unfiltered = {(place, name) for place, name in _READ.findall(text) if place == WHOLE or name == "cases"}

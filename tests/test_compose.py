@@ -152,23 +152,27 @@ CLICKHOUSE_USERS = (ROOT / "docker/clickhouse/users.d/zhishu.xml").read_text(enc
 
 def test_every_user_of_clickhouse_has_a_password_from_the_environment() -> None:
     users = ElementTree.fromstring(CLICKHOUSE_USERS).findall("users/*")
-    assert [user.tag for user in users] == ["default", "hub", "gateway", "bi"]
+    assert [user.tag for user in users] == ["default", "hub", "gateway"]
     asked = [password.get("from_env") for user in users for password in user.iterfind("password")]
     assert len(asked) == len(users)
     assert set(asked) <= environment("clickhouse").keys()
     assert CLICKHOUSE_USERS.count("<password") == len(asked)
 
 
-def test_the_user_default_of_clickhouse_is_shut_in_and_bi_reads_only_bi() -> None:
+def test_the_user_default_of_clickhouse_is_shut_in_and_the_gateway_reads_two_tables() -> None:
     body = ElementTree.fromstring(CLICKHOUSE_USERS)
     assert {ip.text for ip in body.iterfind("users/default/networks/ip")} == {"127.0.0.1", "::1"}
-    granted = [query.text or "" for query in body.iterfind("users/bi/grants/query")]
-    assert all(re.fullmatch(r"GRANT SELECT\b.* ON (bi|system|(?i:information_schema))\.\S+", text) for text in granted)
-    assert "system.*" not in " ".join(granted)
     reads = [query.text for query in body.iterfind("users/gateway/grants/query")]
     assert reads == ["GRANT SELECT ON hub.routed", "GRANT SELECT ON hub.progress"]
-    assert body.findtext("users/gateway/profile") == "bi"
-    assert body.findtext("profiles/bi/readonly") == "2"
+    assert body.findtext("users/gateway/profile") == "lookups"
+    assert body.findtext("profiles/lookups/readonly") == "2"
+
+
+def test_init_makes_the_readers_of_clickhouse_and_nobody_else_has_their_passwords() -> None:
+    given = {name for name in HUB if "ZHISHU_CLICKHOUSE_READERS" in environment(name)}
+    assert given == {"init"}
+    assert environment("init")["ZHISHU_CLICKHOUSE_READERS"].startswith("bi=${CLICKHOUSE_BI_PASSWORD:?")
+    assert environment("init")["ZHISHU_CLICKHOUSE_READERS"].endswith(" ${CLICKHOUSE_READERS:-}")
 
 
 @pytest.mark.parametrize("name", HUB)

@@ -56,6 +56,34 @@ def test_every_column_of_the_views_has_a_comment(bi: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    ("user", "own"), [("zhujian_fenxi", "agency_code = 'zhujian'"), ("zhonghan_daping", "street_code = '370212001'")]
+)
+def test_a_user_of_an_agency_or_a_street_sees_its_cases_and_their_figures(
+    played: Hub, bi: Client, user: str, own: str
+) -> None:
+    part = clickhouse_connect.get_client(
+        host="127.0.0.1",
+        port=played.settings.clickhouse_port,
+        username=user,
+        password=played.secrets.clickhouse[user],
+    )
+    ids = "SELECT groupArray(report_id) FROM (SELECT report_id FROM {} ORDER BY 1)"
+    mine = bi.query(ids.format(f"bi.cases WHERE {own}")).first_row[0]
+    assert 0 < len(mine) < bi.query("SELECT count() FROM bi.cases").first_row[0]
+    assert part.query(ids.format("cases")).first_row[0] == mine
+    days = part.query("SELECT sum(accepted), sum(closed_numerator) FROM kpi_daily").first_row
+    assert (
+        days
+        == bi.query(
+            f"SELECT count(), countIf(is_closed) FROM bi.cases WHERE {own} AND appeal_type != 'alarm'"
+        ).first_row
+    )
+    with pytest.raises(ClickHouseError):
+        part.query("SELECT count() FROM bi.cases")
+    part.close()
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "SELECT * FROM hub.routed LIMIT 1",

@@ -57,6 +57,25 @@ def test_channels_added_to_the_profile_get_secrets_and_the_others_keep_theirs(tm
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_readers_added_to_the_profile_get_passwords_and_the_others_keep_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.toml"
+    first = ensure_secrets(path, CHANNELS[:2])
+    more = ensure_secrets(path, CHANNELS[:3], ("bi", "li", "wu"))
+    assert set(more.clickhouse) == {"hub", "bi", "li", "wu"}
+    assert {user: more.clickhouse[user] for user in first.clickhouse} == first.clickhouse
+    assert len(set(more.clickhouse.values())) == 4
+    assert set(more.channels) == {channel.id for channel in CHANNELS[:3]}
+    assert more.seal_keys == first.seal_keys
+    assert ensure_secrets(path, CHANNELS[:3], ("bi", "li", "wu")) == more
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_without_the_table_of_clickhouse_is_told_of_where_a_reader_has_no_password(tmp_path: Path) -> None:
+    path = written(tmp_path / "secrets.toml", HEAD + RING)
+    with pytest.raises(SecretsError, match=r"add the table \[clickhouse\]"):
+        ensure_secrets(path, ())
+
+
 def test_secrets_do_not_show_in_a_log(tmp_path: Path) -> None:
     secrets = ensure_secrets(tmp_path / "secrets.toml", CHANNELS)
     shown = repr(secrets) + repr(secrets.channels) + repr(secrets.seal_keys)
