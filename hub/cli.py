@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -407,6 +407,9 @@ def reconcile(
 def kpi(
     from_: Annotated[str | None, typer.Option("--from", help="First day of acceptance, YYYY-MM-DD.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="Last day of acceptance, YYYY-MM-DD.")] = None,
+    due: Annotated[
+        bool, typer.Option("--due", help="Of the orders due on these days, and not reported on them.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """The headline figures, each with its numerator and denominator. Without dates: all that is stored."""
@@ -414,11 +417,12 @@ def kpi(
     from sinks.kpi import headline
 
     client = clickhouse_client(clickhouse_url(Settings()))
-    figures = headline(client, _day(from_, date(1970, 1, 1)), _day(to, date(2149, 1, 1)))
+    cohort: Literal["accepted", "due"] = "due" if due else "accepted"
+    figures = headline(client, _day(from_, date(1970, 1, 1)), _day(to, date(2149, 1, 1)), cohort)
     if as_json:
         _print_json({f.name: {"numerator": f.numerator, "denominator": f.denominator, "rate": f.rate} for f in figures})
     else:
-        Console().print(figures_table(figures))
+        Console().print(figures_table(figures, cohort))
 
 
 @app.command(rich_help_panel=_TOOLS)

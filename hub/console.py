@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
+from sinks.figures import FIGURES
+
 if TYPE_CHECKING:
     from hub.play import Played
     from sinks.kpi import Figure
@@ -21,25 +23,20 @@ def summary(played: "Played") -> str:
     return text
 
 
-FIGURE_NAMES: Final = {
-    "accepted": "受理 Accepted",
-    "responded": "响应率 Responded",
-    "on_time": "按时办结率 On time",
-    "closed": "办结率 Closed",
-    "solved": "解决率 Solved",
-    "satisfied": "满意率 Satisfied",
-    "in_grid": "网格内办结率 In grid",
-    "repeats": "重复诉求率 Repeats",
-}
+COUNT_NAMES: Final = {"accepted": "受理量 Accepted", "matters": "事项量 Matters"}
 
 
-def figures_table(figures: "list[Figure]") -> Table:
+def figures_table(figures: "list[Figure]", cohort: str = "accepted") -> Table:
     """The headline figures for a person; docs/kpi.md says what each counts."""
-    table = Table("figure", "numerator", "denominator", "rate", caption="cohort: accepted in the period; docs/kpi.md")
+    told = {one.name: one for one in FIGURES}
+    table = Table("figure", "numerator", "denominator", "rate", caption=f"cohort: {cohort} in the period; docs/kpi.md")
     for column in table.columns[1:]:
         column.justify = "right"
     for figure in figures:
-        rate = "-" if figure.rate is None else f"{figure.rate:.2%}"
-        name = FIGURE_NAMES.get(figure.name, figure.name)
-        table.add_row(name, f"{figure.numerator:,.10g}", f"{figure.denominator:,.10g}", rate)
+        one = told.get(figure.name)
+        name = f"{one.zh} {one.en}" if one else COUNT_NAMES.get(figure.name, figure.name)
+        hours = one is not None and one.unit == "hours"
+        rate = "-" if figure.rate is None else f"{figure.rate:,.1f} h" if hours else f"{figure.rate:.2%}"
+        numerator = f"{figure.numerator:,.0f} h" if hours else f"{figure.numerator:,.10g}"
+        table.add_row(name, numerator, f"{figure.denominator:,.10g}", rate)
     return table

@@ -96,6 +96,8 @@ ROUTING_FILES: Final = (
 _RADIUS: Final = Range("above 0 and at most 500", lambda x: 0 < x <= 500)
 #: A week: the shortest time for which hotlines look for repeats.
 _APPEAL_HOURS: Final = 168
+#: An order is to be signed for (签收) within a day.
+_SIGN_HOURS: Final = 24
 _PERSONS: Final = Range("a whole number from 2 on", lambda x: 2 <= x < inf and x == int(x))
 
 
@@ -165,6 +167,7 @@ class Profile:
     timezone: str
     basic_satisfied_weight: float
     respond_within_hours: float
+    sign_within_hours: float
     list_version: str
     rule_version: str
     mass_appeal_persons: int
@@ -389,6 +392,7 @@ def load_profile(folder: Path) -> Profile:
             timezone=str(main["timezone"]),
             basic_satisfied_weight=_key(main, "basic_satisfied_weight", SHARE),
             respond_within_hours=_key(main, "respond_within_hours", ABOVE_0),
+            sign_within_hours=_key({"sign_within_hours": _SIGN_HOURS} | main, "sign_within_hours", ABOVE_0),
             rule_version=str(main["rule_version"]),
             mass_appeal_persons=int(_key(main, "mass_appeal_persons", _PERSONS)),
             mass_appeal_hours=_key({"mass_appeal_hours": _APPEAL_HOURS} | main, "mass_appeal_hours", ABOVE_0),

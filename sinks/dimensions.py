@@ -26,6 +26,7 @@ def dimension_rows(profile: Profile) -> dict[str, list[tuple[Any, ...]]]:
         "hub.parameters": [
             ("basic_satisfied_weight", str(profile.basic_satisfied_weight)),
             ("respond_within_hours", str(profile.respond_within_hours)),
+            ("sign_within_hours", str(profile.sign_within_hours)),
             ("timezone", profile.timezone),
             ("work_spans", str([list(span) for span in _minutes(profile.work_time)])),
             ("cases.rating_timeout_days", str(profile.cases.rating_timeout_days)),

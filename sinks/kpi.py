@@ -2,15 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-#: Figures that are a share, in the order they are shown; each has two columns in bi.kpi_daily.
-RATES: Final = ("responded", "on_time", "closed", "solved", "satisfied", "in_grid", "repeats")
+from sinks.figures import FIGURES
+
+#: Counts, which have no rate.
+COUNTS: Final = ("accepted", "matters")
+Cohort = Literal["accepted", "due"]
+_VIEWS: Final[dict[Cohort, str]] = {"accepted": "bi.kpi_daily", "due": "bi.kpi_daily_due"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure. `accepted` is a count (its rate is None); a share with denominator 0 has the rate None, too."""
+    """One figure. Of a count the rate is None; of a share with denominator 0, too. Of hours it is their mean."""
 
     name: str
     numerator: float
@@ -18,17 +22,19 @@ class Figure:
     rate: float | None
 
 
-def headline(client: Any, date_from: date, date_to: date) -> list[Figure]:
-    """Figures of the orders reported on the local days `date_from` to `date_to`, both included.
+def headline(client: Any, date_from: date, date_to: date, cohort: Cohort = "accepted") -> list[Figure]:
+    """Figures of the orders reported, or due, on the local days `date_from` to `date_to`, both included.
 
     `client` is a clickhouse-connect client of any user that may read database bi.
     """
-    sums = ", ".join(f"sum({name}_numerator), sum({name}_denominator)" for name in RATES)
-    query = f"SELECT sum(accepted), {sums} FROM bi.kpi_daily WHERE day BETWEEN {{first:Date}} AND {{last:Date}}"  # noqa: S608
-    accepted, *pairs = client.query(query, parameters={"first": date_from, "last": date_to}).result_rows[0]
-    figures = [Figure("accepted", accepted, accepted, None)]
-    for place, name in enumerate(RATES):
+    names = [f"sum({name})" for name in COUNTS]
+    names += [f"sum({figure.name}_{part})" for figure in FIGURES for part in ("numerator", "denominator")]
+    query = f"SELECT {', '.join(names)} FROM {_VIEWS[cohort]} WHERE day BETWEEN {{first:Date}} AND {{last:Date}}"  # noqa: S608
+    row = client.query(query, parameters={"first": date_from, "last": date_to}).result_rows[0]
+    figures = [Figure(name, value, value, None) for name, value in zip(COUNTS, row, strict=False)]
+    pairs = row[len(COUNTS) :]
+    for place, figure in enumerate(FIGURES):
         # 满意率 sums a weight such as 0.6 many times; the rounding takes off what binary fractions add to that.
         numerator, denominator = round(pairs[2 * place], 6), pairs[2 * place + 1]
-        figures.append(Figure(name, numerator, denominator, numerator / denominator if denominator else None))
+        figures.append(Figure(figure.name, numerator, denominator, numerator / denominator if denominator else None))
     return figures

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from sinks.figures import places
+
 _FOLDER: Final = Path(__file__).parent / "migrations"
 _VIEWS: Final = Path(__file__).parent / "views"
 _NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -107,8 +109,14 @@ def statements(text: str) -> list[str]:
 
 
 def read_views(folder: Path = _VIEWS) -> list[str]:
-    """Statements that make the views, in order."""
-    return [statement for path in sorted(folder.glob("*.sql")) for statement in statements(path.read_text("utf-8"))]
+    """Statements that make the views, in order, with the figures (sinks/figures.py) in their places."""
+    found = []
+    for path in sorted(folder.glob("*.sql")):
+        text = path.read_text("utf-8")
+        for name, value in places().items():
+            text = text.replace(f"{{{name}}}", value)
+        found += statements(text)
+    return found
 
 
 def migrate(client: Any, ddl: Ddl | None = None, folder: Path = _FOLDER, views: Path = _VIEWS) -> list[int]:

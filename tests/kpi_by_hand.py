@@ -10,6 +10,7 @@ import math
 import re
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -35,6 +36,9 @@ WORK = {
     2026: "01-04 02-14 02-28 05-09 09-20 10-10",
 }
 
+#: 诉求类型 in which a kind of dispute is one; 其他 is what WeChat leaves open.
+DISPUTED = {"求助", "投诉", "举报", "其他"}
+
 # GCJ-02 lies about so far from WGS-84 in this district (degrees; it varies by some 40 m, communities are 340 m apart).
 GCJ_EAST, GCJ_NORTH = 0.00475, 0.0001
 
@@ -48,6 +52,7 @@ class Case:
     kind: str
     street: str
     source_due: float | None
+    appeal: str
     steps: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -66,6 +71,9 @@ class Place:
     spans: list[tuple[float, float]]
     weight: float
     respond_hours: float
+    sign_hours: float
+    watched_days: float
+    disputed: set[str]
 
 
 def _csv(path: Path) -> list[dict[str, str]]:
@@ -98,6 +106,9 @@ def _profile(folder: Path) -> Place:
         spans=[(_clock(start), _clock(end)) for start, end in main["work_time"]],
         weight=float(main["basic_satisfied_weight"]),
         respond_hours=float(main["respond_within_hours"]),
+        sign_hours=float(main.get("sign_within_hours", 24)),
+        watched_days=float(main.get("prevention", {}).get("false_closure_days", 30)),
+        disputed={row["matter_kind"] for row in _csv(folder / "matters.csv") if row["dispute"]},
     )
 
 
@@ -141,18 +152,20 @@ def _order(profile: Place, feed: str, table: str, m: dict[str, Any]) -> tuple[st
         street = _named_street(profile, m["address"] + m["title"] + m["content"])
     due = _local(m["due_at"]) if m["due_at"] else None
     kind = profile.codes[table, "appeal", m["category_code"]]
-    return m["record_number"], Case(feed, _local(m["accepted_at"]), kind, street, due)
+    return m["record_number"], Case(feed, _local(m["accepted_at"]), kind, street, due, m["appeal_type"])
 
 
 def _transfer(profile: Place, feed: str, table: str, m: dict[str, Any]) -> tuple[str, Case]:
     kind = profile.codes[table, "alarm", m["警情类别"]]
-    return m["事件编号"], Case(feed, _police_time(m["上报时间"]), kind, profile.streets.get(m["镇街名称"], ""), None)
+    return m["事件编号"], Case(
+        feed, _police_time(m["上报时间"]), kind, profile.streets.get(m["镇街名称"], ""), None, "求助"
+    )
 
 
 def _case(profile: Place, feed: str, table: str, m: dict[str, Any]) -> tuple[str, Case]:
     due = _local(m["deadline_time"]) if m["deadline_time"] else None
     kind = profile.codes[table, m["category_type"], m["big_code"] + m["small_code"]]
-    return m["case_code"], Case(feed, _local(m["report_time"]), kind, m["street_code"], due)
+    return m["case_code"], Case(feed, _local(m["report_time"]), kind, m["street_code"], due, "案件")
 
 
 def _wechat(profile: Place, feed: str, line: str) -> tuple[str, Case] | None:
@@ -163,7 +176,7 @@ def _wechat(profile: Place, feed: str, line: str) -> tuple[str, Case] | None:
     street = _named_street(profile, text)
     if m["MsgType"] == "location":
         street = _nearest_street(profile, float(m["Location_Y"]) - GCJ_EAST, float(m["Location_X"]) - GCJ_NORTH)
-    return m["MsgId"], Case(feed, float(m["CreateTime"]), _kind_in(profile, text), street, None)
+    return m["MsgId"], Case(feed, float(m["CreateTime"]), _kind_in(profile, text), street, None, "其他")
 
 
 def _hotline_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -175,7 +188,7 @@ def _hotline_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         "退单": "return",
         "改派": "redispatch",
     }
-    by_stage = {"预审": "dispatch", "回访": "revisit", "结案": "close"}
+    by_stage = {"受理": "accept", "预审": "dispatch", "处置": "handle", "回访": "revisit", "结案": "close"}
     step = by_action.get(m["pso_caption"]) or (
         "redo" if m["pso_caption"] == "重办" else by_stage.get(m["ps_caption"], "")
     )
@@ -191,7 +204,16 @@ def _hotline_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _police_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    names = {"派发": "dispatch", "响应": "respond", "回访": "revisit", "归档": "close"}
+    names = {
+        "受理": "accept",
+        "派发": "dispatch",
+        "签收": "sign",
+        "响应": "respond",
+        "处置": "handle",
+        "退回": "return",
+        "回访": "revisit",
+        "归档": "close",
+    }
     return m["事件编号"], {
         "step": names.get(m["环节"], ""),
         "at": _police_time(m["时间"]),
@@ -204,7 +226,20 @@ def _police_step(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _flow(m: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    names = {"派遣": "dispatch", "响应": "respond", "回访": "revisit", "结案": "close", "延期": "extend"}
+    names = {
+        "派遣": "dispatch",
+        "签收": "sign",
+        "核实": "verify",
+        "立案": "register",
+        "响应": "respond",
+        "处置": "handle",
+        "核查": "check",
+        "返工": "rework",
+        "回访": "revisit",
+        "结案": "close",
+        "延期": "extend",
+        "作废": "cancel",
+    }
     return m["case_code"], {
         "step": names.get(m["node"], ""),
         "at": _local(m["operate_time"]),
@@ -313,54 +348,139 @@ def _last(steps: list[dict[str, Any]], key: str) -> Any:
     return max(reversed(told), key=lambda step: step["at"])[key] if told else None
 
 
+def working_hours_by_hand(profile: Place, start: float, end: float) -> float:
+    """Hours between two moments (seconds UTC) that lie in the spans of working days."""
+    total = 0.0
+    midnight = _local(f"{(datetime(1970, 1, 1) + timedelta(seconds=start + SHANGHAI)).date()} 00:00:00")  # noqa: DTZ001
+    while midnight < end:
+        if is_working_day(profile, (datetime(1970, 1, 1) + timedelta(seconds=midnight + SHANGHAI)).date()):  # noqa: DTZ001
+            for opens, closes in profile.spans:
+                total += max(0.0, min(end, midnight + closes) - max(start, midnight + opens))
+        midnight += 24 * HOUR
+    return total / HOUR
+
+
+@dataclass
+class Link:
+    """Which matter an appeal belongs to and how; `due`: when it is due by the list, where its matter decides that."""
+
+    matter: str
+    relation: str
+    due: float | None = None
+
+
+def links_of_truth(folder: Path) -> dict[tuple[str, str], Link]:
+    """The links as the sample was made."""
+    rows = _csv(folder / "truth.csv")
+    return {(row["channel"], row["upstream_id"]): Link(row["matter"], row["relation"]) for row in rows}
+
+
+def _due(profile: Place, case: Case, row: dict[str, str] | None, link: Link) -> float | None:
+    """The effective due time: the last extension granted before the one of source or list, else that."""
+    due = case.source_due if case.source_due is not None else link.due
+    if due is None and row is not None:
+        limit, unit = row["limits"].split("|")[-1].split(":")[-1].split()
+        due = due_by_hand(profile, case.reported, float(limit), unit)
+    if due is None:
+        return None
+    granted = [s["extended_to"] for s in case.steps if s["step"] == "extend" and s["extended_to"] and s["at"] <= due]
+    return max(granted) if granted else due
+
+
+def _values(
+    profile: Place, case: Case, row: dict[str, str] | None, due: float | None, link: Link, told: list[float], now: float
+) -> dict[str, float | None]:
+    """Each figure's value of one appeal, None where it is not in the denominator."""
+
+    def times(step: str) -> list[float]:
+        return [s["at"] for s in case.steps if s["step"] == step]
+
+    def if_(condition: bool, value: float) -> float | None:
+        return float(value) if condition else None
+
+    def soon(answers: list[float], hours: float) -> bool:
+        return bool(answers) and 0 <= min(answers) - min(dispatched) <= hours * HOUR
+
+    closes, redos, dispatched, checked = times("close"), times("redo"), times("dispatch"), times("check")
+    closed = bool(closes) and not (redos and max(redos) > max(closes))
+    closed_at = max(closes) if closed else 0.0
+    steps = Counter(s["step"] for s in case.steps)
+    valid = not steps["cancel"]
+    solved, satisfaction = _last(case.steps, "solved"), _last(case.steps, "satisfaction")
+    later = [at for at in told if closed and at > closed_at]
+    again = bool(later) and min(later) - closed_at <= profile.watched_days * 24 * HOUR
+    answered = [s["at"] for s in case.steps if s["step"] == "respond" and s["reached"]]
+    levels = [s["level"] for s in case.steps if s["level"]]
+    highest = max(levels, key=LEVELS.index) if levels else row["level"] if row else ""
+    city, dispute = case.feed == "citymgmt", case.kind in profile.disputed and case.appeal in DISPUTED
+    ended = city and valid and (closed or (due is not None and due <= now))
+    begun = min(times("accept") or [case.reported])
+    ends = max(begun, closed_at)
+    first = link.relation == "new"
+    in_time = closed and due is not None and closed_at <= due
+    return {
+        "accepted": 1.0,
+        "matters": if_(first, 1),
+        "repeats": float(not first),
+        "responded": if_(bool(dispatched), bool(dispatched) and soon(answered, profile.respond_hours)),
+        "signed": if_(bool(dispatched), bool(dispatched) and soon(times("sign"), profile.sign_hours)),
+        "closed": float(closed),
+        "on_time": if_(due is not None and (closed or due <= now), in_time),
+        "solved": if_(solved is not None, bool(solved)),
+        "satisfied": if_(bool(satisfaction), {"satisfied": 1.0, "basic": profile.weight}.get(satisfaction or "", 0.0)),
+        "in_grid": if_(closed, highest == "grid"),
+        "first_time": if_(closed, not (steps["return"] or steps["rework"] or steps["redo"] or again)),
+        "returned": if_(bool(dispatched), bool(steps["return"])),
+        "first_dispatch": if_(bool(dispatched), not (steps["return"] or steps["redispatch"])),
+        "mediated": if_(dispute and closed and solved is not None, bool(solved)),
+        "settled": if_(dispute and valid, closed and bool(solved)),
+        "registered": if_(city, bool(times("register"))),
+        "archived": if_(ended, closed),
+        "archived_on_time": if_(ended, in_time),
+        "reworked": if_(bool(checked), bool(steps["rework"])),
+        "false_closure": if_(bool(closes), bool(redos) or solved is False or again),
+        "checked": if_(city and closed, bool(checked) and min(checked) <= closed_at),
+        "pre_resolved": if_(city and valid, closed and len(told) == 1),
+        "matters_closed": if_(first, closed),
+        "matters_solved": if_(first and solved is not None, bool(solved)),
+        "natural_hours": if_(closed, (ends - begun) / HOUR),
+        "working_hours": if_(closed, working_hours_by_hand(profile, begun, ends)),
+    }
+
+
 def figures_by_hand(
-    folder: Path, profile_dir: Path, date_from: date, date_to: date, now: float | None = None
+    folder: Path,
+    profile_dir: Path,
+    date_from: date,
+    date_to: date,
+    *,
+    now: float | None = None,
+    links: dict[tuple[str, str], Link] | None = None,
+    by_due: bool = False,
 ) -> dict[str, tuple[float, float]]:
-    """Numerator and denominator of each headline figure for appeals reported on the local days [date_from, date_to]."""
+    """Numerator and denominator of each figure for appeals reported (`by_due`: due) on the local days [date_from, date_to].
+
+    `links`: what belongs together, by (channel, upstream id); as the sample was made where none are given.
+    """
     profile = _profile(profile_dir)
     now = time.time() if now is None else now
     first = _local(f"{date_from} 00:00:00")
     end = _local(f"{date_to + timedelta(days=1)} 00:00:00")
-    names = ("accepted", "responded", "on_time", "closed", "solved", "satisfied", "in_grid", "repeats")
-    figures = {name: [0.0, 0.0] for name in names}
-    relations = {(row["channel"], row["upstream_id"]): row["relation"] for row in _csv(folder / "truth.csv")}
-
-    def count(name: str, denominator: bool, numerator: float) -> None:
-        if denominator:
-            figures[name][0] += numerator
-            figures[name][1] += 1
-
-    for key, case in cases_by_hand(folder, profile).items():
-        if not first <= case.reported < end:
-            continue
-        row = _row(profile, case)
-
-        def times(step: str, steps: list[dict[str, Any]] = case.steps) -> list[float]:
-            return [s["at"] for s in steps if s["step"] == step]
-
-        count("accepted", True, 1)
-        count("repeats", True, relations[key] != "new")
-        dispatched, closed = times("dispatch"), times("close")
-        answered = times("respond", [s for s in case.steps if s["reached"]])
-        wait = min(answered) - min(dispatched) if answered and dispatched else math.inf
-        count("responded", bool(dispatched), 0 <= wait <= profile.respond_hours * HOUR)
-        count("closed", True, bool(closed))
-        due = case.source_due
-        if due is None and row is not None:
-            limit, unit = row["limits"].split("|")[-1].split(":")[-1].split()
-            due = due_by_hand(profile, case.reported, float(limit), unit)
-        if due is not None:
-            granted = [
-                s["extended_to"] for s in case.steps if s["step"] == "extend" and s["extended_to"] and s["at"] <= due
-            ]
-            due = max(granted) if granted else due
-            count("on_time", bool(closed) or due <= now, bool(closed) and max(closed) <= due)
-        solved, satisfaction = _last(case.steps, "solved"), _last(case.steps, "satisfaction")
-        count("solved", solved is not None, bool(solved))
-        worth = {"satisfied": 1.0, "basic": profile.weight}.get(satisfaction or "", 0.0)
-        count("satisfied", satisfaction is not None, worth)
-        levels = [s["level"] for s in case.steps if s["level"]]
-        highest = max(levels, key=LEVELS.index) if levels else row["level"] if row else ""
-        count("in_grid", bool(closed), highest == "grid")
+    links = links_of_truth(folder) if links is None else links
+    cases = cases_by_hand(folder, profile)
+    told: dict[str, list[float]] = {}
+    for key, case in cases.items():
+        told.setdefault(links[key].matter, []).append(case.reported)
+    figures: dict[str, list[float]] = {}
+    for key, case in cases.items():
+        row, link = _row(profile, case), links[key]
+        due = _due(profile, case, row, link)
+        cohort = due if by_due else case.reported
+        if cohort is not None and first <= cohort < end:
+            for name, value in _values(profile, case, row, due, link, told[link.matter], now).items():
+                pair = figures.setdefault(name, [0.0, 0.0])
+                if value is not None:
+                    pair[0] += value
+                    pair[1] += 1
     # Rounded, since a weight such as 0.6 added thousands of times drifts in the last digits.
     return {name: (round(pair[0], 6), pair[1]) for name, pair in figures.items()}

@@ -18,6 +18,8 @@ from monitoring.screen.period import Period
 MATTERS: Final = 7
 AGENCIES: Final = 7
 ALERTS: Final = 5
+#: The figures at its head, in order.
+HEADLINES: Final = ("accepted", "responded", "on_time", "closed", "solved", "satisfied", "in_grid", "repeats")
 
 
 class BrainUnavailableError(RuntimeError):
@@ -316,7 +318,8 @@ class ClickHouseBrain:
     def headline(self, period: Period) -> Sequence[Figure]:
         """The headline figures, computed by the callable given."""
         with self._answering() as client:
-            return self._headline(client, period.first, period.last)
+            figures = {figure.name: figure for figure in self._headline(client, period.first, period.last)}
+        return [figures[name] for name in HEADLINES]
 
     def daily(self, period: Period) -> list[DayCount]:
         """Orders by day."""

@@ -20,7 +20,7 @@ SELECT
     life.dispatched_at AS dispatched_at,
     life.signed_at AS signed_at,
     life.responded_at AS responded_at,
-    life.feedback_at AS feedback_at,
+    life.handled_at AS handled_at,
     life.first_closed_at AS first_closed_at,
     closed AS closed_at,
     life.reopened_at AS reopened_at,
@@ -40,6 +40,7 @@ SELECT
             groupArrayIf(reports.reported_at, reports.appeal_type != 'alarm') OVER (PARTITION BY reports.matter_id)
         ))
     ) AS retold_at,
+    toUInt32(countIf(reports.appeal_type != 'alarm') OVER (PARTITION BY reports.matter_id)) AS matter_orders,
     life.first_unit AS first_unit,
     ifNull(life.sign_steps, 0) AS sign_steps,
     ifNull(life.revisit_steps, 0) AS revisit_steps,
@@ -70,7 +71,7 @@ LEFT JOIN
         minOrNullIf(occurred_at, step = 'dispatch') AS dispatched_at,
         minOrNullIf(occurred_at, step = 'sign') AS signed_at,
         minOrNullIf(occurred_at, step = 'respond' AND ifNull(hub.progress.contacted, true)) AS responded_at,
-        minOrNullIf(occurred_at, step = 'feedback') AS feedback_at,
+        minOrNullIf(occurred_at, step IN ('handle', 'feedback')) AS handled_at,
         minOrNullIf(occurred_at, step = 'close') AS first_closed_at,
         maxOrNullIf(occurred_at, step = 'close') AS last_closed_at,
         maxOrNullIf(occurred_at, step = 'redo') AS reopened_at,

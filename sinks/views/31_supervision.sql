@@ -35,7 +35,7 @@ WITH
     (
         SELECT
             report_id, matter_id, upstream_id, title, matter_kind, agency_code, agency_name, street_code, community_code, due_at,
-            redo_steps, is_open, cancelled_at, satisfaction, solved, responded_at, feedback_at, dissatisfactions, reported_at,
+            redo_steps, is_open, cancelled_at, satisfaction, solved, responded_at, handled_at, dissatisfactions, reported_at,
             ifNull(due_at, now) AS due,
             is_open AND due_at IS NOT NULL AND due_at <= now AS is_late,
             is_open AND due_at IS NOT NULL AND due_at > now AS is_awaited,
@@ -71,7 +71,7 @@ ARRAY JOIN arrayFilter(rule -> rule.2, [
         round(days_dispatched * 24, 1), limits['respond_within_hours'], 'hours'
     ),
     (
-        'no_feedback', is_dispatched AND feedback_at IS NULL AND days_dispatched > limits['supervision.feedback_days'],
+        'no_feedback', is_dispatched AND handled_at IS NULL AND days_dispatched > limits['supervision.feedback_days'],
         addMilliseconds(dispatched, toInt64(limits['supervision.feedback_days'] * 86400000)),
         round(days_dispatched, 1), limits['supervision.feedback_days'], 'days'
     ),

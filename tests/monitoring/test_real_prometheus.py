@@ -48,7 +48,12 @@ def exporter(port: int = 0) -> Iterator[Exporter]:
 def test_an_alert_fires_and_clears_in_a_real_prometheus(tmp_path: Path) -> None:
     require(BINARY)
     with exporter() as others, exporter() as sink:
-        targets = {"gateway": others.address, "worker": others.address, "screen": [others.address], "supervise": others.address}
+        targets = {
+            "gateway": others.address,
+            "worker": others.address,
+            "screen": [others.address],
+            "supervise": others.address,
+        }
         with PrometheusProcess(tmp_path, {**targets, "sink": sink.address}) as prometheus:
             prometheus.wait_for_scrapes()
             prometheus.wait_for_alert("RoleDown", fires=False)
@@ -69,7 +74,13 @@ def test_a_killed_process_is_told_by_role_and_a_new_one_ends_the_alert(tmp_path:
     require(BINARY)
     with exporter() as others, ExitStack() as first:
         sink = first.enter_context(exporter())
-        targets = {"gateway": others.address, "worker": others.address, "screen": others.address, "supervise": others.address, "sink": sink.address}
+        targets = {
+            "gateway": others.address,
+            "worker": others.address,
+            "screen": others.address,
+            "supervise": others.address,
+            "sink": sink.address,
+        }
         with PrometheusProcess(tmp_path, targets) as prometheus:
             prometheus.wait_for_scrapes()
             prometheus.wait_for_alert("RoleDown", fires=False)

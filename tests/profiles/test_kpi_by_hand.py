@@ -87,8 +87,8 @@ def _write(folder: Path, channel: str, lines: list[dict[str, Any]], truth: list[
     (folder / "2025-05").mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     (folder / "2025-05" / f"{channel}.ndjson").write_text(text, encoding="utf-8")
-    rows = "".join(f"{channel},{number},{relation}\n" for number, relation in truth)
-    (folder / "truth.csv").write_text("channel,upstream_id,relation\n" + rows, encoding="utf-8")
+    rows = "".join(f"{channel},{number},M{number},{relation}\n" for number, relation in truth)
+    (folder / "truth.csv").write_text("channel,upstream_id,matter,relation\n" + rows, encoding="utf-8")
 
 
 def test_a_tiny_year_gives_the_figures_counted_by_hand(tmp_path: Path) -> None:
@@ -132,7 +132,8 @@ def test_a_tiny_year_gives_the_figures_counted_by_hand(tmp_path: Path) -> None:
     truth = [(str(number), relation) for number, relation in enumerate(relations, start=1)]
     _write(tmp_path, "demo-hotline", lines, truth)
     figures = figures_by_hand(tmp_path, DEMO, date(2025, 5, 12), date(2025, 5, 31))
-    assert figures == {
+    headline = ("accepted", "responded", "on_time", "closed", "solved", "satisfied", "in_grid", "repeats")
+    assert {name: figures[name] for name in headline} == {
         "accepted": (6, 6),
         "responded": (1, 2),
         "on_time": (2, 5),  # 1 and 3 of 1, 2, 3, 4, 6
@@ -142,6 +143,12 @@ def test_a_tiny_year_gives_the_figures_counted_by_hand(tmp_path: Path) -> None:
         "in_grid": (2, 4),
         "repeats": (2, 6),
     }
+    assert figures["false_closure"] == (2, 4)  # 2 was not solved, 4 was opened again
+    assert figures["first_time"] == (3, 4)
+    assert figures["matters"] == (4, 4)
+    # A working day has 7.5 hours. 1 and 2: Monday 9:00 to the next Monday 17:30, six days less half an hour; 3: seven days less
+    # half an hour and a Wednesday's 1.5; 4: Monday 9:00 to 17:00 without the lunch break.
+    assert figures["working_hours"] == (44.5 + 44.5 + 53.5 + 6.5, 4)
     before_due = _utc("2025-06-03 12:00:00")
     figures = figures_by_hand(tmp_path, DEMO, date(2025, 5, 12), date(2025, 5, 31), now=before_due)
     assert figures["on_time"] == (2, 4)

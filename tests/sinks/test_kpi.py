@@ -13,7 +13,8 @@ from profiles import Profile
 from schemas.topics import PROGRESS, ROUTED
 from sinks.cases import Cases
 from sinks.dimensions import load_dimensions
-from sinks.kpi import RATES, Figure, headline
+from sinks.figures import FIGURES
+from sinks.kpi import COUNTS, Figure, headline
 from tests.sinks.records import DAY, HOUR, NOON, local, report, routed, step
 
 pytestmark = pytest.mark.clickhouse
@@ -33,7 +34,7 @@ def flag(client: Any, column: str) -> Any:
 
 
 def test_without_any_order_every_rate_is_null(bi: Any) -> None:
-    expected = [Figure("accepted", 0, 0, None), *(Figure(name, 0, 0, None) for name in RATES)]
+    expected = [Figure(name, 0, 0, None) for name in (*COUNTS, *(figure.name for figure in FIGURES))]
     assert headline(bi, TODAY, TODAY) == expected
 
 
@@ -323,3 +324,131 @@ def test_the_profile_sets_weight_hours_and_time_zone(
         assert figures(bi)["accepted"] == (0, 0)
     finally:
         load_dimensions(hub, profile)
+
+
+SECOND = {"reported_at": NOON + DAY, "received_at": NOON + DAY}
+A = "hotline12345-a"
+
+
+@pytest.mark.parametrize(
+    ("name", "of", "steps", "expected"),
+    [
+        ("signed", {}, [], (0, 0)),
+        ("signed", {}, [("dispatch", NOON, {})], (0, 1)),
+        ("signed", {}, [("dispatch", NOON, {}), ("sign", NOON + DAY, {})], (1, 1)),
+        ("signed", {}, [("dispatch", NOON, {}), ("sign", NOON + DAY + 1, {})], (0, 1)),
+        ("signed", {}, [("dispatch", NOON, {}), ("sign", NOON - 1, {})], (0, 1)),
+        ("closed", {}, [("close", NOON + 1, {}), ("redo", NOON + 2, {})], (0, 1)),
+        ("closed", {}, [("close", NOON + 1, {}), ("redo", NOON + 1, {})], (1, 1)),
+        ("first_time", {}, [("close", NOON, {})], (1, 1)),
+        ("first_time", {}, [("redo", NOON, {}), ("close", NOON + 1, {})], (0, 1)),
+        ("first_time", {}, [("return", NOON, {}), ("close", NOON + 1, {})], (0, 1)),
+        ("first_time", {}, [("rework", NOON, {}), ("close", NOON + 1, {})], (0, 1)),
+        ("first_time", {}, [("close", NOON, {}), ("redo", NOON + 1, {})], (0, 0)),
+        ("returned", {}, [("return", NOON, {})], (0, 0)),
+        ("returned", {}, [("dispatch", NOON, {}), ("return", NOON + 1, {})], (1, 1)),
+        ("first_dispatch", {}, [("dispatch", NOON, {}), ("redispatch", NOON + 1, {})], (0, 1)),
+        ("first_dispatch", {}, [("dispatch", NOON, {}), ("dispatch", NOON + 1, {})], (1, 1)),
+        ("mediated", {"flow": "dispute"}, [("close", NOON, {})], (0, 0)),
+        ("mediated", {"flow": "dispute"}, [("close", NOON, {}), ("revisit", NOON + 1, {"solved": True})], (1, 1)),
+        ("mediated", {}, [("close", NOON, {}), ("revisit", NOON + 1, {"solved": True})], (0, 0)),
+        ("settled", {"flow": "dispute"}, [("close", NOON, {})], (0, 1)),
+        ("settled", {"flow": "dispute"}, [("close", NOON, {}), ("revisit", NOON + 1, {"solved": True})], (1, 1)),
+        ("settled", {"flow": "dispute"}, [("cancel", NOON, {})], (0, 0)),
+        ("registered", {"flow": "case"}, [("register", NOON, {})], (1, 1)),
+        ("registered", {"flow": "case"}, [], (0, 1)),
+        ("archived", {"flow": "case"}, [], (0, 1)),
+        ("archived", {"flow": "case", "due_at": None}, [], (0, 0)),
+        ("archived", {"flow": "case", "due_at": None}, [("close", NOON, {})], (1, 1)),
+        ("archived_on_time", {"flow": "case"}, [("close", DUE, {})], (1, 1)),
+        ("archived_on_time", {"flow": "case"}, [("close", DUE + 1, {})], (0, 1)),
+        ("reworked", {}, [("rework", NOON, {})], (0, 0)),
+        ("reworked", {}, [("check", NOON, {}), ("rework", NOON + 1, {})], (1, 1)),
+        ("false_closure", {}, [("redo", NOON, {})], (0, 0)),
+        ("false_closure", {}, [("close", NOON, {}), ("redo", NOON + 1, {})], (1, 1)),
+        ("false_closure", {}, [("close", NOON, {}), ("revisit", NOON + 1, {"solved": False})], (1, 1)),
+        ("false_closure", {}, [("close", NOON, {}), ("revisit", NOON + 1, {"solved": True})], (0, 1)),
+        ("checked", {"flow": "case"}, [("check", NOON, {}), ("close", NOON, {})], (1, 1)),
+        ("checked", {"flow": "case"}, [("close", NOON, {}), ("check", NOON + 1, {})], (0, 1)),
+        ("natural_hours", {}, [("close", NOON + 90 * 60_000, {})], (1.5, 1)),
+        ("natural_hours", {}, [("accept", NOON + HOUR, {}), ("close", NOON + 90 * 60_000, {})], (0.5, 1)),
+        ("natural_hours", {}, [("close", NOON - HOUR, {})], (0, 1)),
+        # Monday noon is the lunch break until 13:30; the day ends at 17:30, the next begins at 8:30.
+        ("working_hours", {}, [("close", NOON + 2 * HOUR, {})], (0.5, 1)),
+        ("working_hours", {}, [("close", NOON + 8 * HOUR, {})], (4, 1)),
+        ("working_hours", {}, [("close", NOON + 21 * HOUR, {})], (4.5, 1)),
+        ("working_hours", {}, [("close", NOON + 7 * DAY, {})], (37.5, 1)),
+    ],
+)
+def test_each_figure_at_its_edges(
+    bi: Any, put: Callable[..., None], name: str, of: dict[str, Any], steps: list[Any], expected: tuple[float, float]
+) -> None:
+    put(ROUTED, [routed(report("a"), **{"due_at": DUE, **of})])
+    put(PROGRESS, [step("a", kind, at, **rest) for kind, at, rest in steps])
+    assert figures(bi)[name] == expected
+
+
+@pytest.mark.parametrize(("later", "again"), [(30 * DAY, True), (30 * DAY + 1, False)])
+def test_told_again_within_the_days_of_the_profile_is_a_false_closure_and_not_right_the_first_time(
+    bi: Any, put: Callable[..., None], later: int, again: bool
+) -> None:
+    put(ROUTED, [routed(report("a"))])
+    put(PROGRESS, [step("a", "close", NOON + HOUR)])
+    told = report("b", reported_at=NOON + HOUR + later, received_at=NOON + HOUR + later)
+    put(ROUTED, [routed(told, relation="rebound", matter_id=A, linked_to=A)])
+    found = figures(bi)
+    assert found["false_closure"] == (int(again), 1)
+    assert found["first_time"] == (1 - int(again), 1)
+    assert found["matters"] == found["matters_closed"] == (1, 1)
+
+
+def test_what_patrols_found_counts_as_solved_before_anybody_called_only_while_nobody_else_told_it(
+    bi: Any, put: Callable[..., None]
+) -> None:
+    put(ROUTED, [routed(report("a", appeal_type="case"))])
+    assert figures(bi)["pre_resolved"] == (0, 1)
+    put(PROGRESS, [step("a", "close", NOON + HOUR)])
+    assert figures(bi)["pre_resolved"] == (1, 1)
+    put(ROUTED, [routed(report("b", **SECOND), relation="joined", matter_id=A, linked_to=A)])
+    assert figures(bi)["pre_resolved"] == (0, 1)
+    assert figures(bi, date(2025, 3, 3), date(2025, 3, 4))["accepted"] == (2, 2)
+    assert figures(bi, date(2025, 3, 3), date(2025, 3, 4))["matters"] == (1, 1)
+
+
+def test_the_cohort_by_due_time_holds_what_was_due_on_the_days_and_nothing_without_a_due_time(
+    bi: Any, put: Callable[..., None]
+) -> None:
+    put(ROUTED, [routed(report("a"), due_at=DUE), routed(report("b"), due_at=None)])
+    due_day = date(2025, 3, 8)
+    assert headline(bi, due_day, due_day, "due")[0].numerator == 1
+    assert headline(bi, TODAY, TODAY, "due")[0].numerator == 0
+    assert headline(bi, due_day, due_day)[0].numerator == 0
+    put(PROGRESS, [step("a", "extend", NOON, extended_to=DUE + DAY)])
+    assert headline(bi, due_day, due_day, "due")[0].numerator == 0
+
+
+@pytest.mark.parametrize(
+    "by", ["feed", "channel", "family", "matter_kind", "agency_code", "street_code", "community_code"]
+)
+def test_the_figures_of_all_parts_add_up_to_the_whole(bi: Any, put: Callable[..., None], by: str) -> None:
+    put(
+        ROUTED,
+        [
+            routed(report("a")),
+            routed(report("b", street_code=None, community_code=None, matter_kind=""), agency_code=None),
+        ],
+    )
+    put(PROGRESS, [step("a", "close", NOON + HOUR), step("b", "close", NOON + HOUR)])
+    for view in ("bi.kpi_daily", "bi.kpi_hourly"):
+        query = f"SELECT sum(n), sum(closed) FROM (SELECT {by}, sum(accepted) AS n, sum(closed_numerator) AS closed FROM {view} GROUP BY {by})"
+        assert bi.query(query).result_rows == [(2, 2)]
+    assert bi.query(f"SELECT count(), countIf(closed) FROM bi.figures WHERE NOT isNull({by})").result_rows == [(2, 2)]
+
+
+def test_an_hour_is_that_of_the_report_and_its_local_hour_that_of_the_profile(
+    bi: Any, put: Callable[..., None]
+) -> None:
+    put(ROUTED, [routed(report("a", reported_at=local("2025-03-03 00:30")))])
+    assert bi.query("SELECT toString(hour), local_hour, toString(day) FROM bi.figures").result_rows == [
+        ("2025-03-02 16:00:00", 0, "2025-03-03")
+    ]
