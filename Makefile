@@ -29,7 +29,7 @@ run: $(VENV)/.run ## everything on one machine, playing the sample year; Ctrl-C 
 	@$(BIN)/zhishu up --sample
 
 test: $(VENV)/.dev ## the whole suite, with the real Kafka and ClickHouse engine
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff check .
