@@ -25,10 +25,13 @@ _TAKEN: Final = frozenset((WHOLE, "hub", "default", "gateway"))
 
 
 class Limits(RulesTable):
-    """What one query may use: seconds, rows of its result, MiB of memory; and queries in an hour, 0 for any number."""
+    """What one query may use: seconds, rows of its result, MiB of memory; and queries in an hour, 0 for any number.
+
+    Clients list the engine's settings when they connect (some 2,000 rows), so that there is a least number of rows.
+    """
 
     seconds: int = Field(30, ge=1, le=3600)
-    result_rows: int = Field(1_000_000, ge=1)
+    result_rows: int = Field(1_000_000, ge=10_000)
     memory_mib: int = Field(1024, ge=16)
     queries_per_hour: int = Field(0, ge=0)
 

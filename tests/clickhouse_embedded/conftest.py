@@ -19,7 +19,7 @@ from sinks.access import BARRIER
 ACCESS = SecuritySpec.model_validate(
     {
         "role": {
-            "west": {"streets": ["1"], "limits": {"seconds": 5, "result_rows": 1000, "memory_mib": 64}},
+            "west": {"streets": ["1"], "limits": {"seconds": 5, "result_rows": 10_000, "memory_mib": 64}},
             "east": {"streets": ["2"], "limits": {"queries_per_hour": 10}},
         },
         "user": {"li": {"role": "west"}, "wu": {"role": "east"}},

@@ -209,11 +209,11 @@ def test_a_bi_query_has_limits_of_time_rows_and_memory(clickhouse: EmbeddedClick
 
 def test_each_role_has_limits_of_its_own(clickhouse: EmbeddedClickHouse) -> None:
     limits = "SELECT getSetting('max_execution_time'), getSetting('max_result_rows'), getSetting('max_memory_usage')"
-    assert ask(clickhouse, limits, who="li").body == b"5\t1000\t67108864\n"
-    assert ask(clickhouse, limits, who="li", max_result_rows=2000, max_memory_usage=0).body == b"5\t1000\t67108864\n"
+    assert ask(clickhouse, limits, who="li").body == b"5\t10000\t67108864\n"
+    assert ask(clickhouse, limits, who="li", max_result_rows=20000, max_memory_usage=0).body == b"5\t10000\t67108864\n"
     assert ask(clickhouse, limits, who="li", max_result_rows=10).body == b"5\t10\t67108864\n"
-    assert ask(clickhouse, "SELECT number FROM numbers(2000)", who="li", wait_end_of_query=1).code == 396
-    assert ask(clickhouse, "SELECT number FROM numbers(2000)", who="bi", wait_end_of_query=1).status == 200
+    assert ask(clickhouse, "SELECT number FROM numbers(20000)", who="li", wait_end_of_query=1).code == 396
+    assert ask(clickhouse, "SELECT number FROM numbers(20000)", who="bi", wait_end_of_query=1).status == 200
     wide = "SELECT length(groupArray(number)) FROM numbers(20000000)"
     assert ask(clickhouse, wide, who="li").code == 241
     assert ask(clickhouse, wide, who="bi").status == 200

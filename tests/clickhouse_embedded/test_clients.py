@@ -112,6 +112,25 @@ def test_many_async_queries_and_inserts_run_at_once(clickhouse: EmbeddedClickHou
     assert asyncio.run(run()) == list(range(20))
 
 
+def test_a_reader_of_a_part_asks_asynchronously(clickhouse: EmbeddedClickHouse) -> None:
+    async def run() -> list[Any]:
+        client = await clickhouse_connect.get_async_client(
+            host=LOOPBACK,
+            port=clickhouse.port,
+            username="li",
+            password=clickhouse.passwords["li"],
+            database="bi_west",
+            autogenerate_session_id=False,
+        )
+        found = await asyncio.gather(*(client.query("SELECT place FROM places") for _ in range(8)))
+        with pytest.raises(DatabaseError):
+            await client.query("SELECT place FROM bi.places")
+        await client.close()
+        return [answer.result_rows for answer in found]
+
+    assert asyncio.run(run()) == [[("城关",)]] * 8
+
+
 def test_times_keep_their_zone(hub: Any, table: Make) -> None:
     name = table("a DateTime64(3, 'UTC')")
     moment = dt.datetime(2024, 2, 29, 12, 30, 15, 250_000, tzinfo=dt.UTC)
@@ -121,18 +140,21 @@ def test_times_keep_their_zone(hub: Any, table: Make) -> None:
     assert answer.result_rows[0][0].utcoffset() == dt.timedelta(0)
 
 
-def test_sqlalchemy_as_bi_lists_the_views_and_reads_them(clickhouse: EmbeddedClickHouse) -> None:
-    password = quote(clickhouse.passwords["bi"], safe="")
-    engine = sa.create_engine(f"clickhousedb://bi:{password}@{LOOPBACK}:{clickhouse.port}/bi")
+@pytest.mark.parametrize(("user", "database", "known"), [("bi", "bi", "河东"), ("li", "bi_west", "城关")])
+def test_sqlalchemy_as_a_reader_lists_its_views_and_reads_them(
+    clickhouse: EmbeddedClickHouse, user: str, database: str, known: str
+) -> None:
+    password = quote(clickhouse.passwords[user], safe="")
+    engine = sa.create_engine(f"clickhousedb://{user}:{password}@{LOOPBACK}:{clickhouse.port}/{database}")
     inspector = sa.inspect(engine)
-    assert "bi" in inspector.get_schema_names()
-    assert "hub" not in inspector.get_schema_names()
+    assert database in inspector.get_schema_names()
+    assert not ({"hub", "bi", "bi_east"} - {database}) & set(inspector.get_schema_names())
     assert "places" in inspector.get_view_names() + inspector.get_table_names()
     assert [column["name"] for column in inspector.get_columns("places")] == ["id", "place"]
     places = sa.Table("places", sa.MetaData(), autoload_with=engine)
     with engine.connect() as connection:
-        found = connection.execute(sa.select(places.c.place).where(places.c.id == 2)).all()
-        assert [tuple(row) for row in found] == [("河东",)]
-        frame = pd.read_sql("SELECT count() AS n FROM places", connection)
-        assert list(frame["n"]) == [2]
+        found = connection.execute(sa.select(places.c.place).where(places.c.place == known)).all()
+        assert [tuple(row) for row in found] == [(known,)]
+        frame = pd.read_sql("SELECT place FROM places ORDER BY id", connection)
+        assert list(frame["place"]) == (["城关", "河东"] if user == "bi" else ["城关"])
     engine.dispose()

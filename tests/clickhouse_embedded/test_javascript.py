@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("user", "database", "many", "places"),
     [
         ("bi", "bi", 900_000, [[1, "城关"], [2, "河东"]]),
-        ("li", "bi_west", 900, [[1, "城关"]]),
+        ("li", "bi_west", 9_000, [[1, "城关"]]),
     ],
 )
 def test_the_javascript_client_reads_streams_aborts_and_is_refused(

@@ -48,6 +48,15 @@ def dashboards() -> list[dict[str, Any]]:
     ]
 
 
+def _targets() -> list[dict[str, Any]]:
+    return [t for board in dashboards() for panel in board["panels"] for t in panel.get("targets", [])]
+
+
 def dashboard_expressions() -> list[str]:
-    """Every query of every dashboard."""
-    return [t["expr"] for board in dashboards() for panel in board["panels"] for t in panel.get("targets", [])]
+    """Every PromQL query of every dashboard."""
+    return [target["expr"] for target in _targets() if target["datasource"]["type"] == "prometheus"]
+
+
+def dashboard_questions() -> list[str]:
+    """Every SQL query of every dashboard."""
+    return [target["rawSql"] for target in _targets() if target["datasource"]["type"] != "prometheus"]

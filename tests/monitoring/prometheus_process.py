@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import pytest
 import yaml
@@ -123,6 +124,11 @@ class PrometheusProcess:
             )
 
         wait_until(done, "every target is scraped and every rule evaluated", seconds)
+
+    def ask(self, expression: str) -> list[dict[str, Any]]:
+        """What an expression is now; raises HTTPError where Prometheus takes it for none."""
+        found: list[dict[str, Any]] = self._get(f"query?{urlencode({'query': expression})}")["result"]
+        return found
 
     def rule_errors(self) -> list[str]:
         """Messages of rules whose last evaluation failed."""

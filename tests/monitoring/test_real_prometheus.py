@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.monitoring.files import dashboard_expressions
 from tests.monitoring.prometheus_process import BINARY, PrometheusProcess, require
 
 pytestmark = pytest.mark.prometheus
@@ -93,3 +94,15 @@ def test_a_killed_process_is_told_by_role_and_a_new_one_ends_the_alert(tmp_path:
             with exporter(sink.port):
                 prometheus.wait_for_alert("RoleDown", fires=False)
                 prometheus.wait_for_alert("ProcessDown", fires=False)
+
+
+def test_every_panel_of_the_operations_is_a_question_that_prometheus_takes(tmp_path: Path) -> None:
+    require(BINARY)
+    with exporter() as others:
+        targets = dict.fromkeys(("gateway", "worker", "screen", "supervise", "sink"), others.address)
+        with PrometheusProcess(tmp_path, targets) as prometheus:
+            prometheus.wait_for_scrapes()
+            asked = [expression.replace("$__rate_interval", "1m") for expression in dashboard_expressions()]
+            answered = [expression for expression in asked if prometheus.ask(expression)]
+    # The others are of counters that nobody has counted up yet.
+    assert len(answered) >= 3

@@ -59,6 +59,7 @@ def test_it_is_the_same_after_it_went_to_another_process_as_json(tmp_path: Path)
         ("[limits]\nminutes = 3", "limits.minutes is no key of this file"),
         ("[limits]\nseconds = 0", "limits.seconds"),
         ("limits = 3", "limits"),
+        ("[limits]\nresult_rows = 100", "limits.result_rows"),
         ("role = 3", "role"),
         ("[role.a]\n", "role 'a': give it agencies or streets"),
         ('[role.a]\nagencies = ["nobody"]', r"\[role.a\]: agencies.csv has no nobody"),
