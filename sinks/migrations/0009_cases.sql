@@ -110,6 +110,7 @@ CREATE TABLE IF NOT EXISTS hub.cases {on_cluster}
     day Date COMMENT 'Local day of reported_at: the day the figures count it on',
     _version UInt64 COMMENT 'Time at which the facts were read, microseconds since 1970 by the server\'s clock: the newest reading stands',
     INDEX day day TYPE minmax GRANULARITY 1,
+    INDEX reported_at reported_at TYPE minmax GRANULARITY 1,
     INDEX report_id report_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX is_open is_open TYPE minmax GRANULARITY 1
 )

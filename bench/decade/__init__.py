@@ -1,0 +1,1 @@
+"""The made-up decade: `python -m bench.decade`."""
