@@ -42,7 +42,7 @@ _READ: Final = re.compile(r"\b(hub|bi)`?\s*\.\s*`?(\w+)")
 #: hub.cases as a text asks for it; a view has no FINAL.
 _CASES: Final = re.compile(r"\bhub\.cases\b(?:(\s+AS\s+\w+)?\s+FINAL\b)?")
 #: A table function, whose arguments say what it reads.
-_FUNCTION: Final = re.compile(r"\b(?:FROM|JOIN)\s+(?!SELECT\b|numbers\b)\w+\s*\(", re.IGNORECASE)
+_FUNCTION: Final = re.compile(r"(?:\bFROM|(?<!ARRAY )\bJOIN)\s+(?!SELECT\b|numbers\b)\w+\s*\(", re.IGNORECASE)
 #: Tables that hold no report.
 _OF_NOBODY: Final = re.compile(r"parameters|dim_\w+")
 #: Names of roles as profiles.access makes them.

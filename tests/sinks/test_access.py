@@ -58,12 +58,14 @@ def test_what_tells_its_report_is_filtered_by_it_and_what_holds_none_is_shown_wh
         view("steps", "SELECT report_id FROM hub.progress FINAL", "    report_id String COMMENT 'x'"),
         view("names", "SELECT n FROM hub.dim_agencies FINAL"),
         view("words", "SELECT arrayJoin([1, 2]) AS n"),
+        view("spread", "SELECT n FROM (SELECT [1] AS m) ARRAY JOIN arrayFilter(x -> x > 0, m) AS n"),
     )
     assert made["steps"].startswith(
         "SELECT * FROM bi.steps WHERE report_id IN (SELECT report_id FROM bi_r.cases) LIMIT "
     )
     assert made["names"] == "SELECT * FROM bi.names"
     assert made["words"] == "SELECT * FROM bi.words"
+    assert made["spread"] == "SELECT * FROM bi.spread"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,18 @@ def test_no_view_of_a_part_holds_a_word_of_others(reader: tuple[Any, str], hub: 
     client, own = reader
     database = ask(client, "SELECT currentDatabase()")[0][0]
     views = [name for (name,) in ask(client, "SHOW TABLES")]
-    assert {"cases", "reports", "progress", "changes", "kpi_daily", "joint_matters", "communities"} <= set(views)
+    wanted = {
+        "cases",
+        "reports",
+        "progress",
+        "changes",
+        "kpi_daily",
+        "kpi_hourly",
+        "joint_matters",
+        "supervision",
+        "hot_points",
+    }
+    assert {*wanted, "communities"} <= set(views)
     assert not {"alerts", "dead_letters", "review_queue"} & set(views)
     others = [f"hotline12345-r{n}" for n in range(9)]
     for (one,) in ask(bi, f"SELECT report_id FROM bi.cases WHERE {own}"):
