@@ -269,6 +269,7 @@ def private_settings(folder: Path, profile: Path) -> Settings:
         worker_port=free_port(),
         sink_port=free_port(),
         reader_port=free_port(),
+        supervise_port=free_port(),
         kafka_port=free_port(),
         clickhouse_port=free_port(),
         instance="1",
