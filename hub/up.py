@@ -270,6 +270,7 @@ def private_settings(folder: Path, profile: Path) -> Settings:
         sink_port=free_port(),
         reader_port=free_port(),
         supervise_port=free_port(),
+        supervise_every_s=30.0,
         kafka_port=free_port(),
         clickhouse_port=free_port(),
         instance="1",
