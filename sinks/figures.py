@@ -249,6 +249,18 @@ FIGURES: Final = (
 )
 
 
+#: By what the figures are told apart beside day or hour: name and comment.
+DIMENSIONS: Final = {
+    "feed": "Feed that carried the orders",
+    "channel": "Channel that published them",
+    "family": "诉求类别: livelihood, development or enforcement; empty when unknown",
+    "matter_kind": "Kind of matter, see bi.matters; empty when unknown",
+    "agency_code": "主办单位 that has them now, see bi.agencies; empty in the manual queue",
+    "street_code": "9-digit street code; empty when unknown",
+    "community_code": "12-digit community code; empty when unknown",
+}
+
+
 def places() -> dict[str, str]:
     """What the places {figure_...} of a view's text stand for."""
     columns = [
@@ -267,9 +279,20 @@ def places() -> dict[str, str]:
         "figure_values": ",\n".join(
             f"    CAST({figure.value}, '{figure.type}') AS {figure.name}" for figure in FIGURES
         ),
-        "figure_sum_columns": ",\n".join(columns),
+        "figure_dimension_columns": ",\n".join(
+            f"    {name} LowCardinality(String) COMMENT '{comment}'" for name, comment in DIMENSIONS.items()
+        ),
+        "figure_dimensions": ", ".join(DIMENSIONS),
+        "figure_sum_columns": ",\n".join(
+            (
+                "    accepted UInt64 COMMENT '受理量: orders, that is distinct reports, alarms left out'",
+                "    matters UInt64 COMMENT '事项量: matters, each counted with its first order'",
+                *columns,
+            )
+        ),
         # A weight such as 0.6 added thousands of times drifts in the last digits.
-        "figure_sums": ",\n".join(
+        "figure_sums": "    count() AS accepted, countIf(relation = 'new') AS matters,\n"
+        + ",\n".join(
             f"    round(sum(toFloat64(ifNull({figure.name}, 0))), 6) AS {figure.name}_numerator, "
             f"count({figure.name}) AS {figure.name}_denominator"
             for figure in FIGURES
