@@ -36,12 +36,12 @@ _ASKED: Final = """
 SELECT review_matter FROM hub.routed FINAL
 WHERE report_id = {id:String} AND outcome = 'routed' AND review_matter IS NOT NULL LIMIT 1
 """
-# The same rules as hub.moved_reports, by the indexes of the two tables.
+# The same rules as hub.moved_reports, by the keys of the two tables.
 _MATTER: Final = """
 SELECT coalesce(
     (
-        SELECT argMaxOrNull(matter_id, _offset) FROM hub.changes FINAL
-        WHERE intake_topic = 'rulings' AND has(report_ids, {id:String}) AND change IN ('accepted', 'unlinked', 'merged')
+        SELECT argMaxOrNull(matter_id, _offset) FROM hub.report_changes FINAL
+        WHERE intake_topic = 'rulings' AND report_id = {id:String} AND change IN ('accepted', 'unlinked', 'merged')
     ),
     (
         SELECT argMinOrNull(matter_id, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset))

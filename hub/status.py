@@ -1,6 +1,6 @@
 """Looks reports up in ClickHouse for the gateway: by id, and page by page.
 
-By id it reads hub.routed, hub.progress and hub.changes by their keys and indexes (25 ms among 2 million reports, measured
+By id it reads hub.routed, hub.progress and hub.report_changes by their keys (25 ms among 2 million reports, measured
 before there were changes); bi.reports, whose rules it follows, reads the whole table for one report. tests/hub/test_status.py
 holds the two against each other.
 """
@@ -62,18 +62,18 @@ WHERE outcome = 'routed' AND confidential AND report_id IN {ids:Array(String)}
 _HEIRS: Final = "SELECT matter_id, heir FROM hub.heirs WHERE matter_id IN {ids:Array(String)}"
 # What persons ruled and steps changed since; few reports are ever ruled on, so that the view of them is seldom read.
 _RULED: Final = """
-SELECT DISTINCT arrayJoin(report_ids) FROM hub.changes
-WHERE intake_topic = 'rulings' AND change IN ('accepted', 'unlinked', 'merged') AND hasAny(report_ids, {ids:Array(String)})
+SELECT DISTINCT report_id FROM hub.report_changes
+WHERE intake_topic = 'rulings' AND change IN ('accepted', 'unlinked', 'merged') AND report_id IN {ids:Array(String)}
 """
 _MOVED: Final = (
     "SELECT report_id, matter_id, ruling, relation FROM hub.moved_reports WHERE report_id IN {ids:Array(String)}"
 )
 _CASES: Final = """
-SELECT cases.report, cases.last.1, nullIf(ifNull(agencies.name_zh, ''), ''), cases.last.2, cases.last.3, cases.last.4
+SELECT cases.report_id, cases.last.1, nullIf(ifNull(agencies.name_zh, ''), ''), cases.last.2, cases.last.3, cases.last.4
 FROM
 (
     SELECT
-        report,
+        report_id,
         argMax(
             tuple(
                 nullIf(toString(case_path[-1]), ''), CAST(case_level, 'Nullable(String)'),
@@ -81,11 +81,9 @@ FROM
             ),
             _offset
         ) AS last
-    FROM hub.changes FINAL
-    ARRAY JOIN report_ids AS report
-    WHERE intake_topic = 'progress' AND has_case AND change NOT IN ('noted', 'void')
-        AND hasAny(report_ids, {ids:Array(String)}) AND report IN {ids:Array(String)}
-    GROUP BY report
+    FROM hub.report_changes FINAL
+    WHERE intake_topic = 'progress' AND has_case AND change NOT IN ('noted', 'void') AND report_id IN {ids:Array(String)}
+    GROUP BY report_id
 ) AS cases
 LEFT JOIN hub.dim_agencies AS agencies FINAL ON agencies.agency_code = cases.last.1
 """

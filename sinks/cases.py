@@ -29,8 +29,8 @@ WITH
     decided AS (SELECT report_id, matter_id FROM hub.routed PREWHERE report_id IN {ids:Array(String)} WHERE outcome = 'routed'),
     ruled AS
     (
-        SELECT arrayJoin([matter_id, ifNull(from_matter_id, '')]) AS matter_id FROM hub.changes
-        WHERE intake_topic = 'rulings' AND hasAny(report_ids, {ids:Array(String)})
+        SELECT arrayJoin([matter_id, ifNull(from_matter_id, '')]) AS matter_id FROM hub.report_changes
+        WHERE intake_topic = 'rulings' AND report_id IN {ids:Array(String)}
     )
 SELECT report_id FROM decided
 UNION DISTINCT

@@ -290,11 +290,11 @@ def places() -> dict[str, str]:
                 *columns,
             )
         ),
-        # A weight such as 0.6 added thousands of times drifts in the last digits.
-        "figure_sums": "    count() AS accepted, countIf(relation = 'new') AS matters,\n"
+        # Not summed: whoever asks sums anyway, and a sum of sums would group all orders twice.
+        "figure_ones": "    1 AS accepted, toUInt64(relation = 'new') AS matters,\n"
         + ",\n".join(
-            f"    round(sum(toFloat64(ifNull({figure.name}, 0))), 6) AS {figure.name}_numerator, "
-            f"count({figure.name}) AS {figure.name}_denominator"
+            f"    toFloat64(ifNull({figure.name}, 0)) AS {figure.name}_numerator, "
+            f"toUInt64({figure.name} IS NOT NULL) AS {figure.name}_denominator"
             for figure in FIGURES
         ),
     }

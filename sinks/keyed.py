@@ -10,12 +10,8 @@ from typing import Final
 
 from sinks.migrate import Ddl, read_views
 
-#: Before FINAL, which would merge all columns of whole granules first: the report is in the key that FINAL merges by. The reports
-#: of a change are not.
-_KEYED: Final = Ddl(
-    of_reports="PREWHERE report_id IN {ids:Array(String)}",
-    of_changes="AND hasAny(report_ids, {ids:Array(String)})",
-)
+#: Before FINAL, which would merge all columns of whole granules first: the report is in the key that FINAL merges by.
+_KEYED: Final = Ddl(of_reports="PREWHERE report_id IN {ids:Array(String)}")
 _STATEMENT: Final = re.compile(r"CREATE OR REPLACE VIEW (\S+) .*?\nAS\n(.*)\nCOMMENT '[^\n]*'", re.DOTALL)
 
 

@@ -2,7 +2,8 @@
 
 `migrations/NNNN_name.sql` holds statements that end in `;`. One template serves one machine and a cluster; the places
 to fill are the fields of `Ddl`. What was applied is recorded in `hub.migrations` with a hash of the file. Statements
-are idempotent (`IF NOT EXISTS`, `OR REPLACE`), so that two processes that start at once do no harm.
+are idempotent (`IF NOT EXISTS`, `OR REPLACE`), so that two processes that start at once do no harm; what can't be is written
+`WHEN SELECT ... DO ...` and done where the first column of the answer is not 0.
 
 `views/NN_name.sql` holds the views of database bi, one a file, in an order in which each finds what it reads. Views keep
 nothing, so that they are simply made anew each time; a change to one is a change to its file.
@@ -24,6 +25,7 @@ _PIECE: Final = re.compile(
     r"'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"|--[^\n]*|/\*.*?\*/|;|.", re.DOTALL
 )
 _PLACE: Final = re.compile(r"\{(\w+)\}")
+_GUARDED: Final = re.compile(r"WHEN (SELECT\b.*?)\sDO (.*)", re.DOTALL)
 
 _BOOTSTRAP: Final = (
     "CREATE DATABASE IF NOT EXISTS hub {on_cluster}",
@@ -49,16 +51,14 @@ class Ddl:
     """How the templates are filled: empty and `default` for one machine.
 
     On a cluster: `on_cluster` such as `ON CLUSTER hub`, `replicated` = `Replicated` (the servers' macros give path and
-    replica), `definer` = the user whose rights the bi views run with. of_reports, of_changes:
-    what narrows the reading of tables by report and of hub.changes where a view's text is asked for some reports only
-    (sinks/keyed.py); empty in a view.
+    replica), `definer` = the user whose rights the bi views run with. of_reports: what narrows the reading of
+    tables by report where a view's text is asked for some reports only (sinks/keyed.py); empty in a view.
     """
 
     on_cluster: str = ""
     replicated: str = ""
     definer: str = "default"
     of_reports: str = ""
-    of_changes: str = ""
 
     def fill(self, template: str) -> str:
         """Text of a template; raises MigrationError for a place that is no field of this class."""
@@ -119,6 +119,23 @@ def read_views(folder: Path = _VIEWS) -> list[str]:
     return found
 
 
+def _apply(client: Any, statement: str) -> None:
+    guarded = _GUARDED.fullmatch(statement)
+    if guarded is None:
+        client.command(statement)
+    elif _holds(client, guarded[1]):
+        try:
+            client.command(guarded[2])
+        except Exception:
+            # Where another process did it in between, nothing is left to do.
+            if _holds(client, guarded[1]):
+                raise
+
+
+def _holds(client: Any, condition: str) -> bool:
+    return bool(client.query(condition).result_rows[0][0])
+
+
 def migrate(client: Any, ddl: Ddl | None = None, folder: Path = _FOLDER, views: Path = _VIEWS) -> list[int]:
     """Applies the missing migrations, makes the views, and returns the migrations' numbers; safe to run by several
     processes at once.
@@ -146,7 +163,7 @@ def migrate(client: Any, ddl: Ddl | None = None, folder: Path = _FOLDER, views: 
     missing = [migration for migration in on_file if migration.number not in applied]
     for migration in missing:
         for statement in statements(migration.text):
-            client.command(ddl.fill(statement))
+            _apply(client, ddl.fill(statement))
         client.insert(
             "hub.migrations",
             [(migration.number, migration.name, migration.sha256)],

@@ -57,7 +57,7 @@ class Origin(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row: its table, that table's partition (`202503` or `all`), where it came from, values in column order."""
+    """One row: its table, that table's partition (`2025` or `all`), where it came from, values in column order."""
 
     table: str
     table_partition: str
@@ -72,7 +72,7 @@ _ORIGIN_COLUMNS: Final = {"_topic": _WORD, "_partition": "UInt32", "_offset": "U
 
 @dataclass(frozen=True)
 class Table:
-    """A table the sink writes. `time` is the column of PARTITION BY toYYYYMM(...), None for an unpartitioned table.
+    """A table the sink writes. `time` is the column of PARTITION BY toYear(...), None for an unpartitioned table.
 
     `words` and `ranges` (both ends included) say what a column that is not NULL may hold.
     """
@@ -114,14 +114,14 @@ class Table:
             if value is not None and value not in allowed:
                 raise BadRowError("bad_record", f"{name} of {self.name} is none of {', '.join(allowed)}")
         source_at = fields[self.time] if self.time else None
-        month = WHOLE if source_at is None else month_of_day(source_at // _DAY_MS)
-        return Row(self.name, month, origin.offset, origin.timestamp, source_at, values)
+        year = WHOLE if source_at is None else year_of_day(source_at // _DAY_MS)
+        return Row(self.name, year, origin.offset, origin.timestamp, source_at, values)
 
 
 @lru_cache(maxsize=4096)
-def month_of_day(day: int) -> str:
-    """toYYYYMM of a day counted from 1970-01-01, as text."""
-    return f"{_EPOCH + timedelta(days=day):%Y%m}"
+def year_of_day(day: int) -> str:
+    """toYear of a day counted from 1970-01-01, as text."""
+    return str((_EPOCH + timedelta(days=day)).year)
 
 
 ROUTED: Final = Table(
@@ -248,6 +248,23 @@ CHANGES: Final = Table(
     words={"level": _LEVELS, "case_level": _LEVELS},
 )
 
+#: The same by the report that it is about, for whoever asks for one.
+REPORT_CHANGES: Final = Table(
+    "hub.report_changes",
+    {
+        name: kind
+        for name, kind in {**CHANGES.record_columns, "report_id": _TEXT}.items()
+        if name
+        in (
+            *("intake_topic", "report_id", "intake_partition", "intake_offset", "number", "change", "matter_id"),
+            *("from_matter_id", "changed_at", "has_case", "case_path", "case_level", "case_due_at", "case_finished_at"),
+            *("case_returns", "case_waits"),
+        )
+    },
+    "changed_at",
+    words={"case_level": _LEVELS},
+)
+
 SEALED_ORIGINALS: Final = Table(
     "hub.sealed_originals",
     {
@@ -334,7 +351,8 @@ DEAD_LETTERS: Final = Table(
 MEMBERS: Final = Table("hub.members", {"matter_id": _TEXT, "report_id": _TEXT}, None)
 
 TABLES: Final = {
-    table.name: table for table in (ROUTED, CHANGES, SEALED_ORIGINALS, MEMBERS, PROGRESS, ALERTS, DEAD_LETTERS)
+    table.name: table
+    for table in (ROUTED, CHANGES, REPORT_CHANGES, SEALED_ORIGINALS, MEMBERS, PROGRESS, ALERTS, DEAD_LETTERS)
 }
 #: Changes by which a person puts reports into a matter.
 _MOVES: Final = ("accepted", "unlinked", "merged")
@@ -357,14 +375,17 @@ def routed_rows(record: RoutedReport, origin: Origin) -> list[Row]:
 
 
 def change_rows(record: Change, origin: Origin) -> list[Row]:
-    """Rows of a change: itself, with what the views read of the case after it, and the places of reports that it moved.
+    """Rows of a change: itself, with what the views read of the case after it, also by each report, and the places of reports
+    that it moved.
 
     The step that led to it stands in `hub.progress`.
     """
     case = record["case"]
     moved = record["report_ids"] if record["change"] in _MOVES and record["matter_id"] else []
+    fields = {**record, "has_case": case is not None, **(_case_columns(case) if case else _NO_CASE)}
     return [
-        CHANGES.row({**record, "has_case": case is not None, **(_case_columns(case) if case else _NO_CASE)}, origin),
+        CHANGES.row(fields, origin),
+        *(REPORT_CHANGES.row({**fields, "report_id": one}, origin) for one in record["report_ids"]),
         *(MEMBERS.row({"matter_id": record["matter_id"], "report_id": one}, origin) for one in moved),
     ]
 

@@ -15,5 +15,5 @@ WITH
     kinds[toUInt32(pow(cityHash64(n, 'kind') % 10007 / 10007, 2) * length(kinds)) + 1] AS kind,
     n > 5000 AND cityHash64(n, 'again') % 6 = 0 AS again,
     n - 1 - cityHash64(n, 'whom') % 3000 AS partner,
-    again AND cityHash64(partner, 'again') % 6 != 0 AND feed != 'video' AND feeds[cityHash64(partner, 'feed') % 10 + 1] != 'video' AS linked,
+    again AND partner >= {first} AND cityHash64(partner, 'again') % 6 != 0 AND feed != 'video' AND feeds[cityHash64(partner, 'feed') % 10 + 1] != 'video' AS linked,
     concat(feeds[cityHash64(partner, 'feed') % 10 + 1], '-', lower(hex(sipHash128(partner)))) AS partner_id

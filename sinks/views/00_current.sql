@@ -2,8 +2,8 @@
 -- on. Changes of one report stand in one partition of the log, so that the one with the highest _offset is the last word.
 --
 -- FINAL merges whole parts. Where few rows are wanted, they are found without it, and of those that tell one decision twice the
--- first in the log stands (ORDER BY _offset LIMIT 1 BY the identity), as FINAL would say. The places {of_reports} and {of_changes} are
--- empty in a view; sinks/keyed.py fills them to ask for some reports only.
+-- first in the log stands (ORDER BY _offset LIMIT 1 BY the identity), as FINAL would say. The place {of_reports} is empty in a view;
+-- sinks/keyed.py fills it to ask for some reports only.
 
 CREATE OR REPLACE VIEW hub.secret_reports {on_cluster}
 (
@@ -27,12 +27,11 @@ AS
 SELECT report_id, argMax(into, told_at) AS matter_id, argMax(word, told_at) AS ruling
 FROM
 (
-    SELECT report_ids, matter_id AS into, change AS word, _offset AS told_at
-    FROM hub.changes FINAL
+    SELECT report_id, matter_id AS into, change AS word, _offset AS told_at
+    FROM hub.report_changes FINAL {of_reports}
     -- The topic is the first column of the table's order: rulings are few, steps are many.
-    WHERE intake_topic = 'rulings' AND change IN ('accepted', 'unlinked', 'merged') {of_changes}
+    WHERE intake_topic = 'rulings' AND change IN ('accepted', 'unlinked', 'merged')
 )
-ARRAY JOIN report_ids AS report_id
 GROUP BY report_id
 COMMENT 'What persons said last on the matters of reports';
 
@@ -130,10 +129,9 @@ FROM
             ),
             _offset
         ) AS last
-    FROM hub.changes FINAL
-    ARRAY JOIN report_ids AS report_id
+    FROM hub.report_changes FINAL {of_reports}
     -- What is only noted, and what is void, moves no case.
-    WHERE intake_topic = 'progress' AND has_case AND change NOT IN ('noted', 'void') {of_changes}
+    WHERE intake_topic = 'progress' AND has_case AND change NOT IN ('noted', 'void')
     GROUP BY report_id
 )
 COMMENT 'Cases that a step has moved, as they stand now';

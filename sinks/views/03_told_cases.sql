@@ -40,7 +40,8 @@ SELECT
             groupArrayIf(reports.reported_at, reports.appeal_type != 'alarm') OVER (PARTITION BY reports.matter_id)
         ))
     ) AS retold_at,
-    toUInt32(countIf(reports.appeal_type != 'alarm') OVER (PARTITION BY reports.matter_id)) AS matter_orders,
+    -- An alarm is told alone: its matter is not computed with it.
+    if(reports.appeal_type = 'alarm', 0, toUInt32(countIf(reports.appeal_type != 'alarm') OVER (PARTITION BY reports.matter_id))) AS matter_orders,
     life.first_unit AS first_unit,
     ifNull(life.sign_steps, 0) AS sign_steps,
     ifNull(life.revisit_steps, 0) AS revisit_steps,

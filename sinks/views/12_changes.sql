@@ -48,7 +48,7 @@ FROM
     SELECT *, report AS report_id
     FROM hub.changes FINAL
     LEFT ARRAY JOIN report_ids AS report
-    WHERE change NOT IN ('noted', 'early') {of_changes}
+    WHERE change NOT IN ('noted', 'early')
 ) AS changes
 LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = changes.matter_id
 LEFT JOIN hub.heirs AS from_heirs ON from_heirs.matter_id = changes.from_matter_id

@@ -59,9 +59,9 @@ WITH
     ),
     rejected AS
     (
-        SELECT arrayJoin(report_ids) AS report_id, matter_id
-        FROM hub.changes FINAL
-        WHERE intake_topic = 'rulings' AND change = 'rejected' {of_changes}
+        SELECT report_id, matter_id
+        FROM hub.report_changes FINAL {of_reports}
+        WHERE intake_topic = 'rulings' AND change = 'rejected'
     )
 SELECT
     asked.report_id AS report_id,

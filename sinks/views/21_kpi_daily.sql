@@ -8,7 +8,6 @@ DEFINER = {definer} SQL SECURITY DEFINER
 AS
 SELECT
     day, {figure_dimensions},
-{figure_sums}
+{figure_ones}
 FROM bi.figures
-GROUP BY day, {figure_dimensions}
-COMMENT 'Figures of the orders reported on each day (cohort by acceptance): numerators and denominators to be summed before dividing; docs/kpi.md';
+COMMENT 'Figures of the orders by the day they were reported on (cohort by acceptance): an order a row, numerators and denominators to be summed before dividing; docs/kpi.md';

@@ -8,8 +8,7 @@ DEFINER = {definer} SQL SECURITY DEFINER
 AS
 SELECT
     assumeNotNull(due_day) AS day, {figure_dimensions},
-{figure_sums}
+{figure_ones}
 FROM bi.figures
 WHERE due_day IS NOT NULL
-GROUP BY day, {figure_dimensions}
-COMMENT 'Figures of the orders due on each day (cohort by due time), orders without one left out; docs/kpi.md';
+COMMENT 'Figures of the orders by the day they are due on (cohort by due time), orders without one left out; an order a row, to be summed; docs/kpi.md';

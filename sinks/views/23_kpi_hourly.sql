@@ -8,7 +8,6 @@ DEFINER = {definer} SQL SECURITY DEFINER
 AS
 SELECT
     hour, {figure_dimensions},
-{figure_sums}
+{figure_ones}
 FROM bi.figures
-GROUP BY hour, {figure_dimensions}
-COMMENT 'Figures of the orders reported in each hour (cohort by acceptance); docs/kpi.md';
+COMMENT 'Figures of the orders by the hour they were reported in (cohort by acceptance): an order a row, to be summed; docs/kpi.md';

@@ -24,46 +24,66 @@ WITH
     ifNull(nullIf((SELECT value FROM hub.parameters FINAL WHERE name = 'timezone'), ''), 'UTC') AS zone,
     toDate(now64(3, 'UTC'), zone) AS today,
     toUInt8(limits['prevention.lead_weeks']) AS lead,
-    history AS
-    (
-        SELECT
-            matter_kind, ifNull(street_code, '') AS street, ifNull(community_code, '') AS community, toYear(day) AS year,
-            least(intDiv(toDayOfYear(day) - 1, 7), 51) AS week, count() AS reports
-        FROM hub.cases FINAL
-        WHERE appeal_type != 'alarm' AND day <= today
-            AND NOT (toYear(day) = toYear(today) AND least(intDiv(toDayOfYear(day) - 1, 7), 51) = least(intDiv(toDayOfYear(today) - 1, 7), 51))
-        GROUP BY matter_kind, street, community, year, week
-    ),
+    -- By day first: the weeks of 3 652 days are few, those of all reports are not.
+    days AS (SELECT day FROM hub.cases FINAL WHERE appeal_type != 'alarm' AND day <= today GROUP BY day),
     known AS
     (
         SELECT groupArray(week) AS weeks, groupArray(years) AS counts, max(years) AS most
-        FROM (SELECT week, uniqExact(year) AS years FROM history GROUP BY week)
+        FROM
+        (
+            SELECT week, count() AS years
+            FROM (SELECT DISTINCT toYear(day) AS year, least(intDiv(toDayOfYear(day) - 1, 7), 51) AS week FROM days)
+            WHERE NOT (year = toYear(today) AND week = least(intDiv(toDayOfYear(today) - 1, 7), 51))
+            GROUP BY week
+        )
+    ),
+    history AS
+    (
+        SELECT matter_kind, street_code, community_code, least(intDiv(toDayOfYear(day) - 1, 7), 51) AS week, count() AS reports
+        FROM hub.cases FINAL
+        WHERE appeal_type != 'alarm' AND matter_kind != '' AND day <= today
+            AND NOT (toYear(day) = toYear(today) AND least(intDiv(toDayOfYear(day) - 1, 7), 51) = least(intDiv(toDayOfYear(today) - 1, 7), 51))
+        GROUP BY matter_kind, street_code, community_code, week
     ),
     counted AS
     (
-        SELECT
-            place.1 AS area_type, place.2 AS area, matter_kind, sumMap([week], [reports]) AS by_week
-        FROM history
-        ARRAY JOIN [('district', ''), ('street', street), ('community', community)] AS place
-        WHERE matter_kind != '' AND (place.1 = 'district' OR place.2 != '')
+        SELECT area_type, area, matter_kind, (groupArray(week), groupArray(reports_of_week)) AS by_week
+        FROM
+        (
+            SELECT place.1 AS area_type, place.2 AS area, matter_kind, week, sum(reports) AS reports_of_week
+            FROM history
+            ARRAY JOIN [('district', ''), ('street', ifNull(street_code, '')), ('community', ifNull(community_code, ''))] AS place
+            WHERE place.1 = 'district' OR place.2 != ''
+            GROUP BY area_type, area, matter_kind, week
+        )
         GROUP BY area_type, area, matter_kind
     ),
-    curves AS
+    -- In steps: a name used inside a lambda is computed again for each element.
+    means AS
     (
         SELECT
-            area_type, area, matter_kind,
+            area_type, area, matter_kind, (SELECT (weeks, counts) FROM known) AS of_years,
             -- Mean of the years in which the week is known; 0 where none does.
             arrayMap(
-                w -> arrayElementOrNull(by_week.2, indexOf(by_week.1, w)) / greatest(1, arrayElementOrNull((SELECT counts FROM known), indexOf((SELECT weeks FROM known), w))),
+                w -> by_week.2[indexOf(by_week.1, w)] / greatest(1, of_years.2[indexOf(of_years.1, w)]),
                 range(52)
-            ) AS found,
-            arrayMap(n -> ifNull(n, 0.), found) AS week_means,
-            arraySum(week_means) / greatest(1, length((SELECT weeks FROM known))) AS usual,
-            arrayMap(w -> week_means[(w + 51) % 52 + 1] + week_means[w + 1] + week_means[(w + 1) % 52 + 1], range(52)) AS threes,
-            arrayMap(n -> n >= limits['prevention.season_at_least'] AND n >= limits['prevention.season_ratio'] * 3 * usual, threes) AS in_season,
-            arrayFilter(w -> in_season[w + 1] AND NOT in_season[(w + 51) % 52 + 1], range(52)) AS starts
+            ) AS week_means,
+            arraySum(week_means) / greatest(1, length(of_years.1)) AS usual
         FROM counted
     ),
+    threes AS
+    (
+        SELECT *, arrayMap((before, at, after) -> before + at + after, arrayRotateRight(week_means, 1), week_means, arrayRotateLeft(week_means, 1)) AS sums
+        FROM means
+    ),
+    marked AS
+    (
+        SELECT
+            *, arrayMap(n -> n >= limits['prevention.season_at_least'] AND n >= limits['prevention.season_ratio'] * 3 * usual, sums) AS in_season,
+            arrayFilter((w, is, was) -> is AND NOT was, range(52), in_season, arrayRotateRight(in_season, 1)) AS starts
+        FROM threes
+    ),
+    curves AS (SELECT * FROM marked WHERE notEmpty(starts)),
     seasons AS
     (
         SELECT

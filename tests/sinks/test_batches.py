@@ -1,4 +1,4 @@
-"""Batches: every row once, in order, never of two tables, partitions or months; the token is the content."""
+"""Batches: every row once, in order, never of two tables, partitions or years; the token is the content."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,18 +7,16 @@ from sinks.batches import Batch, split
 from sinks.rows import Row
 
 ROWS = st.lists(
-    st.tuples(
-        st.sampled_from(["hub.routed", "hub.progress"]), st.sampled_from(["202501", "202502", "202503"]), st.text()
-    )
+    st.tuples(st.sampled_from(["hub.routed", "hub.progress"]), st.sampled_from(["2024", "2025", "2026"]), st.text())
 ).map(
     lambda drawn: [
-        Row(table, month, offset, 0, None, (offset, text)) for offset, (table, month, text) in enumerate(drawn)
+        Row(table, year, offset, 0, None, (offset, text)) for offset, (table, year, text) in enumerate(drawn)
     ]
 )
 
 
 @given(ROWS, st.integers(1, 5))
-def test_every_row_is_in_one_batch_of_its_table_and_month_in_the_order_of_the_log(rows: list[Row], most: int) -> None:
+def test_every_row_is_in_one_batch_of_its_table_and_year_in_the_order_of_the_log(rows: list[Row], most: int) -> None:
     batches = split("routed", 2, rows, most)
     assert sorted(row.offset for batch in batches for row in batch.rows) == [row.offset for row in rows]
     for batch in batches:
@@ -29,7 +27,7 @@ def test_every_row_is_in_one_batch_of_its_table_and_month_in_the_order_of_the_lo
 
 @given(ROWS.filter(lambda rows: len(rows) > 1))
 def test_the_halves_of_a_batch_are_the_batch(rows: list[Row]) -> None:
-    batch = Batch("routed", 0, "hub.routed", "202501", tuple(rows))
+    batch = Batch("routed", 0, "hub.routed", "2025", tuple(rows))
     left, right = batch.halves()
     assert left.rows + right.rows == batch.rows
     assert left.rows
@@ -45,8 +43,8 @@ def test_two_batches_have_one_token_only_if_they_hold_the_same(one: list[Row], o
 
 
 def test_the_token_tells_where_the_batch_came_from() -> None:
-    rows = [Row("hub.routed", "202501", offset, 0, None, (offset,)) for offset in (7, 9)]
+    rows = [Row("hub.routed", "2025", offset, 0, None, (offset,)) for offset in (7, 9)]
     (batch,) = split("routed", 4, rows, 10)
-    assert batch.token.startswith("routed/4/hub.routed/202501/7-9/")
+    assert batch.token.startswith("routed/4/hub.routed/2025/7-9/")
     (elsewhere,) = split("routed", 5, rows, 10)
     assert elsewhere.token != batch.token

@@ -20,9 +20,9 @@ from sinks.rows import (
     Origin,
     Table,
     dead_letter_rows,
-    month_of_day,
     progress_rows,
     routed_rows,
+    year_of_day,
 )
 from tests.sinks.records import letter, local, report, routed, step, utc
 
@@ -80,27 +80,26 @@ def test_the_sealed_original_goes_to_a_table_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "month"),
+    ("at", "year"),
     [
-        (utc("2025-01-31 23:59:59.999"), "202501"),
-        (utc("2025-02-01 00:00"), "202502"),
-        (local("2025-02-01 07:59"), "202501"),
-        (local("2025-02-01 08:00"), "202502"),
-        (utc("2024-02-29 12:00"), "202402"),
-        (0, "197001"),
+        (utc("2024-12-31 23:59:59.999"), "2024"),
+        (utc("2025-01-01 00:00"), "2025"),
+        (local("2025-01-01 07:59"), "2024"),
+        (local("2025-01-01 08:00"), "2025"),
+        (0, "1970"),
     ],
 )
-def test_a_row_belongs_to_the_utc_month_of_its_time(at: int, month: str) -> None:
-    assert progress_rows(step("a", "close", at), ORIGIN)[0].table_partition == month
+def test_a_row_belongs_to_the_utc_year_of_its_time(at: int, year: str) -> None:
+    assert progress_rows(step("a", "close", at), ORIGIN)[0].table_partition == year
 
 
 @given(st.integers(0, 84_000))
-def test_the_month_of_a_day_is_the_calendars(day: int) -> None:
+def test_the_year_of_a_day_is_the_calendars(day: int) -> None:
     date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
-    assert month_of_day(day) == f"{date.year:04}{date.month:02}"
+    assert year_of_day(day) == str(date.year)
 
 
-def test_a_letter_belongs_to_no_month() -> None:
+def test_a_letter_belongs_to_no_year() -> None:
     assert dead_letter_rows(letter("a"), ORIGIN)[0].table_partition == WHOLE
 
 
