@@ -65,6 +65,7 @@ from profiles.flows import (
 )
 from profiles.gazetteer import PlaceName, load_gazetteer
 from profiles.supervision import PreventionRules, SupervisionRules
+from profiles.tiers import TierRules
 
 __all__ = [
     "ANY",
@@ -194,6 +195,7 @@ class Profile:
     surge: SurgeRules = field(default_factory=SurgeRules)
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
     prevention: PreventionRules = field(default_factory=PreventionRules)
+    tiers: TierRules = field(default_factory=TierRules)
     classifier: str | None = None
     access: SecuritySpec = field(default_factory=SecuritySpec)
 
@@ -408,6 +410,7 @@ def load_profile(folder: Path) -> Profile:
             matching=read_rules(main, "matching", Matching),
             supervision=read_rules(main, "supervision", SupervisionRules),
             prevention=read_rules(main, "prevention", PreventionRules),
+            tiers=read_rules(main, "tiers", TierRules),
             access=load_access(folder / ACCESS_FILE, lists["agencies"], set(streets.values())),
             **lists,
         )

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from profiles import Profile, WorkTime
+from profiles.festivals import spring_festival
 from profiles.workcalendar import WorkCalendar
 
 _DIMENSIONS: Final[dict[str, tuple[str, ...]]] = {
@@ -14,6 +15,7 @@ _DIMENSIONS: Final[dict[str, tuple[str, ...]]] = {
     "hub.dim_communities": ("community_code", "community", "street_code", "street", "lon", "lat", "population"),
     "hub.dim_agencies": ("agency_code", "name_zh", "name_en", "level"),
     "hub.dim_days": ("day", "is_working", "working_days", "working_minutes", "working_day_before"),
+    "hub.dim_festivals": ("day", "festival", "year"),
 }
 #: The days that figures can be asked for. A report of another day has no working hours.
 _FIRST_DAY: Final = date(2000, 1, 1)
@@ -32,7 +34,11 @@ def dimension_rows(profile: Profile) -> dict[str, list[tuple[Any, ...]]]:
             ("cases.rating_timeout_days", str(profile.cases.rating_timeout_days)),
             *(
                 (f"{table}.{name}", str(value))
-                for table, rules in (("supervision", profile.supervision), ("prevention", profile.prevention))
+                for table, rules in (
+                    ("supervision", profile.supervision),
+                    ("prevention", profile.prevention),
+                    ("tiers", profile.tiers),
+                )
                 for name, value in rules.model_dump().items()
             ),
         ],
@@ -42,6 +48,10 @@ def dimension_rows(profile: Profile) -> dict[str, list[tuple[Any, ...]]]:
         ],
         "hub.dim_agencies": [(a.code, a.name_zh, a.name_en, a.level) for a in profile.agencies.values()],
         "hub.dim_days": list(_days(profile)),
+        # A year more, so that the days before the first one after the end are known.
+        "hub.dim_festivals": [
+            (spring_festival(year), "spring_festival", year) for year in range(_FIRST_DAY.year, _LAST_DAY.year + 2)
+        ],
     }
 
 
