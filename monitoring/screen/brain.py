@@ -17,10 +17,10 @@ from monitoring.screen.drill import HEADLINES, Cases, Found, Wanted, cases_query
 from monitoring.screen.period import Period
 
 #: Rows of each list on the page.
-MATTERS: Final = 5
-OVERDUE: Final = 6
-ALERTS: Final = 4
-SEASONS: Final = 5
+MATTERS: Final = 4
+OVERDUE: Final = 5
+ALERTS: Final = 3
+SEASONS: Final = 4
 HOT: Final = 40
 #: Seconds for which what changes by the day (areas, hot points, tiers, seasons, curves) is not asked for again.
 SLOW_S: Final = 60.0
@@ -115,10 +115,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class OverdueCase:
-    """An open order past its due time. `title` is masked; empty for 保密 and 举报, of which the wall tells nothing but that they are late."""
+    """An open order past its due time. `title` is masked; None for 保密 and 举报, of which the wall tells no more than that."""
 
     report_id: str
-    title: str
+    title: str | None
     kind_zh: str
     kind_en: str
     agency: str
@@ -307,15 +307,17 @@ ORDER BY latest DESC, matter_id
 """
 
 _WORKLOAD = """
-SELECT ifNull(level, '') AS level, ifNull(manual_reason, '') AS manual_reason, count(), countIf(is_overdue), min(reported_at)
+SELECT
+    ifNull(level, '') AS level, ifNull(manual_reason, '') AS manual_reason, agency_code IS NULL OR manual_reason != '' AS waits,
+    count(), countIf(is_overdue), min(reported_at)
 FROM bi.cases
 WHERE is_open AND appeal_type != 'alarm'
-GROUP BY level, manual_reason
+GROUP BY level, manual_reason, waits
 """
 
 _OVERDUE = """
 SELECT
-    cases.report_id, if(cases.confidential OR cases.appeal_type = 'report', '', cases.title), kinds.name_zh, kinds.name_en,
+    cases.report_id, if(cases.confidential OR cases.appeal_type = 'report', NULL, cases.title), kinds.name_zh, kinds.name_en,
     ifNull(cases.agency_name, ''), assumeNotNull(cases.due_at) AS due
 FROM bi.cases AS cases
 LEFT JOIN bi.matters AS kinds ON kinds.matter_kind = cases.matter_kind
@@ -332,8 +334,8 @@ GROUP BY community_code ORDER BY community_code
 
 _HOT = """
 SELECT
-    method, points.matter_kind, kinds.name_zh, kinds.name_en, ifNull(community_code, ''), assumeNotNull(lon), assumeNotNull(lat), reports,
-    callers, zscore
+    method, points.matter_kind, kinds.name_zh, kinds.name_en, ifNull(community_code, ''), assumeNotNull(lon), assumeNotNull(lat),
+    reports, callers, zscore
 FROM bi.hot_points AS points
 LEFT JOIN bi.matters AS kinds ON kinds.matter_kind = points.matter_kind
 WHERE lon IS NOT NULL AND lat IS NOT NULL
@@ -378,17 +380,17 @@ def load_of(rows: Sequence[Sequence[Any]]) -> Workload:
     """Sums the rows of the workload query: by level, and the manual queue by reason."""
     levels = {level: [0, 0] for level in LEVELS}
     manual: dict[str, list[Any]] = {}
-    for level, reason, open_, overdue, oldest in rows:
+    for level, reason, waits, open_, overdue, oldest in rows:
         if level in levels:
             levels[level][0] += open_
             levels[level][1] += overdue
-        if reason:
+        if waits:
             entry = manual.setdefault(reason, [0, oldest])
             entry[0] += open_
             entry[1] = min(entry[1], oldest)
     return Workload(
-        open=sum(row[2] for row in rows),
-        overdue=sum(row[3] for row in rows),
+        open=sum(row[3] for row in rows),
+        overdue=sum(row[4] for row in rows),
         levels=[LevelLoad(level, *counts) for level, counts in levels.items()],
         manual=sorted((ManualQueue(reason, *m) for reason, m in manual.items()), key=lambda m: (-m.waiting, m.reason)),
     )

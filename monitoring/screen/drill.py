@@ -1,7 +1,7 @@
 """From a figure to the orders behind it: what may be asked, the questions, and their text for whoever wants to ask on.
 
-A question is made of names that stand here and of parameters; its shown text holds the values, quoted, so that it can be pasted into a
-BI tool. Titles of 保密 and 举报 are left out: a wall is read by everybody.
+A question is made of names that stand here and of parameters; its shown text holds the values, quoted, so that it can be pasted
+into a BI tool. Titles of 保密 and 举报 are left out: a wall is read by everybody.
 """
 
 import re
@@ -43,11 +43,11 @@ _CODES: Final = ("feed", "agency_code", "street_code", "community_code", "matter
 
 @dataclass(frozen=True)
 class Found:
-    """An order. counts: whether it is in the numerator; None for a mere count."""
+    """An order. title: masked; None for 保密 and 举报. counts: whether it is in the numerator; None for a mere count."""
 
     report_id: str
     upstream_id: str
-    title: str
+    title: str | None
     kind_zh: str
     kind_en: str
     agency: str
@@ -91,6 +91,25 @@ def parameters_of(wanted: Wanted) -> dict[str, Any]:
     return {**values, "limit": PAGE, "offset": (wanted.page - 1) * PAGE}
 
 
+_CASES_SQL: Final = """WITH counted AS
+(
+    SELECT report_id, <counted> AS counts, count() OVER () AS total
+    FROM bi.figures
+    WHERE <conditions>
+    ORDER BY hour DESC, report_id
+    LIMIT {limit:UInt32} OFFSET {offset:UInt32}
+)
+SELECT
+    cases.report_id, cases.upstream_id, if(cases.confidential OR cases.appeal_type = 'report', NULL, cases.title) AS title,
+    kinds.name_zh, kinds.name_en, ifNull(cases.agency_name, '') AS agency, cases.feed, cases.reported_at, cases.due_at,
+    cases.closed_at, counted.counts, counted.total
+FROM bi.cases AS cases
+INNER JOIN counted ON counted.report_id = cases.report_id
+LEFT JOIN bi.matters AS kinds ON kinds.matter_kind = cases.matter_kind
+WHERE cases.report_id IN (SELECT report_id FROM counted)
+ORDER BY cases.reported_at DESC, cases.report_id"""
+
+
 def _conditions(wanted: Wanted) -> str:
     found = ["day BETWEEN {first:Date} AND {last:Date}"]
     found += [f"{name} = {{{name}:String}}" for name in _CODES if getattr(wanted, name)]
@@ -101,9 +120,9 @@ def figure_query(wanted: Wanted) -> str:
     """The question that gives the figure itself."""
     name = wanted.figure
     if name == HEADLINES[0]:
-        return f"SELECT sum(accepted) AS accepted\nFROM bi.kpi_daily\nWHERE {_conditions(wanted)}"  # noqa: S608 - our names
+        return f"SELECT sum(accepted) AS accepted\nFROM bi.kpi_daily\nWHERE {_conditions(wanted)}"
     return (
-        f"SELECT sum({name}_numerator) AS numerator, sum({name}_denominator) AS denominator, "  # noqa: S608 - our names
+        f"SELECT sum({name}_numerator) AS numerator, sum({name}_denominator) AS denominator, "
         f"numerator / nullIf(denominator, 0) AS rate\nFROM bi.kpi_daily\nWHERE {_conditions(wanted)}"
     )
 
@@ -117,21 +136,7 @@ def cases_query(wanted: Wanted) -> str:
         conditions += {"all": f" AND {name} IS NOT NULL", "in": f" AND {name} > 0", "out": f" AND {name} = 0"}[
             wanted.part
         ]
-    return (
-        "WITH counted AS\n(\n"
-        f"    SELECT report_id, {counted} AS counts, count() OVER () AS total\n"  # noqa: S608 - our names
-        f"    FROM bi.figures\n    WHERE {conditions}\n"
-        "    ORDER BY hour DESC, report_id\n    LIMIT {limit:UInt32} OFFSET {offset:UInt32}\n)\n"
-        "SELECT\n"
-        "    cases.report_id, cases.upstream_id, if(cases.confidential OR cases.appeal_type = 'report', '', cases.title) AS title,\n"
-        "    kinds.name_zh, kinds.name_en, ifNull(cases.agency_name, '') AS agency, cases.feed, cases.reported_at, cases.due_at,\n"
-        "    cases.closed_at, counted.counts, counted.total\n"
-        "FROM bi.cases AS cases\n"
-        "INNER JOIN counted ON counted.report_id = cases.report_id\n"
-        "LEFT JOIN bi.matters AS kinds ON kinds.matter_kind = cases.matter_kind\n"
-        "WHERE cases.report_id IN (SELECT report_id FROM counted)\n"
-        "ORDER BY cases.reported_at DESC, cases.report_id"
-    )
+    return _CASES_SQL.replace("<counted>", counted).replace("<conditions>", conditions)
 
 
 def shown(query: str, wanted: Wanted) -> str:

@@ -13,7 +13,7 @@ from monitoring.screen.period import Choice
 from monitoring.screen.snapshot import Snapshot
 
 #: Seconds between two askings for readers who already have an answer.
-INTERVAL_S: Final = 2.0
+INTERVAL_S: Final = 1.0
 #: ... and at least so many times what the last asking took, so that a slow ClickHouse is not kept busy by a screen.
 _REST: Final = 4.0
 #: A choice nobody asked for since so many seconds is forgotten.

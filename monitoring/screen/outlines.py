@@ -15,9 +15,9 @@ _KINDS: Final = ("street", "community")
 
 
 def outlines(profile: Profile, today: date) -> bytes:
-    """JSON: the streets and communities in force on a local day with their rings, [longitude, latitude] in WGS-84 to five digits.
+    """JSON: the streets and communities in force on a local day with their rings, [longitude, latitude] in WGS-84, five digits.
 
-    Communities without an outline stand as points of the register (`places.csv`), so that a map without outlines shows where they are.
+    Communities without an outline stand as points of the register (`places.csv`), so that a map without outlines shows them.
     """
     found = [_drawn(area) for area in profile.areas if area.kind in _KINDS and _holds(area, today)]
     drawn = {one["code"] for one in found}

@@ -4,8 +4,8 @@
 | --- | --- |
 | `/` | the page; `?days=30`, `?from=&to=` and `?lang=en` are read by its script, so that a wall's address can be kept |
 | `/api/brain` | all figures as JSON for `?from=&to=` (local days, both included) or `?days=N` (last days with data) |
-| `/events` | the same as server-sent events: `brain` when something changed, `checked` when nothing did, `unavailable`, `health` |
-| `/api/cases` | the orders behind a figure, a page at a time, and the SQL: `?figure=solved&part=in&community_code=&page=2` with the days as above |
+| `/events` | the same as server-sent events: `brain` when something changed, `checked`, `unavailable`; `health` of processes |
+| `/api/cases` | orders behind a figure, a page at a time, and the SQL: `?figure=solved&part=in&feed=&page=2` and the days |
 | `/api/map` | outlines of streets and communities |
 | `/api/deployment` | name, time zone and feeds of this deployment, and whether its data is made up |
 | `/health` | 200 while the process serves; says since when ClickHouse has not answered |
@@ -134,7 +134,7 @@ class _Screen:
 
     async def _follow(self, choice: Choice, state: State, response: web.StreamResponse) -> None:
         sent: Snapshot | None = None
-        healthy: list[Health] | None = None
+        healthy: list[Health] = []
         while not self._closing.is_set():
             if state.error is not None:
                 await response.write(_event("unavailable", orjson.dumps(_unavailable(state))))

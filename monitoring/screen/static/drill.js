@@ -68,8 +68,8 @@ function show() {
   const isCount = wanted.figure === "accepted";
   const rows = answer.cases.map((one) => row([
     one.upstream_id,
-    one.title ? chinese(make("span", "", one.title)) : make("span", "quiet", words.hidden),
-    named(one.kind_zh, one.kind_en), chinese(make("span", "", one.agency)), when(one.reported_at), one.closed_at ? when(one.closed_at) : make("span", "waits", words.stillOpen),
+    one.title === null ? make("span", "quiet", words.hidden) : chinese(make("span", "", one.title || "-")),
+    named(one.kind_zh, one.kind_en), chinese(make("span", "", one.agency)), make("span", "moment", when(one.reported_at)), one.closed_at ? make("span", "moment", when(one.closed_at)) : make("span", "waits", words.stillOpen),
     ...(isCount ? [] : [one.counts ? words.yes : words.no]),
   ]));
   const head = [words.number, words.what, words.cases, words.who, words.reported, words.closedAt, ...(isCount ? [] : [words.counts])];

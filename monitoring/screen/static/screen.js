@@ -142,7 +142,8 @@ const drill = (wanted) => openDrill({ ...query(), ...wanted });
 function feedRow(feed, most) {
   const known = state.deployment.feeds[feed.feed] ?? feed.feed;
   const translated = state.language === "en" ? t().feedNames[feed.feed] : known;
-  const name = make("span", "", translated ?? known);
+  const name = make("span", "feed-name", translated ?? known);
+  name.title = translated ?? known;
   return make("tr", "", [
     rowHead([translated ? name : chinese(name), bar([["", most ? feed.reports / most : 0]])]),
     make("td", "number", count(feed.reports)),
@@ -179,7 +180,7 @@ function levelCell(name, load) {
 
 function overdueItem(one) {
   const days = Math.floor((Date.now() - Date.parse(one.due_at)) / DAY_MS);
-  const name = one.title ? chinese(make("p", "name", one.title)) : make("p", "name quiet", t().hidden);
+  const name = one.title === null ? make("p", "name quiet", t().hidden) : chinese(make("p", "name", one.title || named(one.kind_zh, one.kind_en)));
   return make("li", "", [
     name,
     make("p", "late", t().late(count(Math.max(0, days)))),
@@ -210,9 +211,9 @@ function drillAgency(agency) {
 function seasonItem(season) {
   return make("li", "", [
     make("p", "name", [named(season.kind_zh, season.kind_en), " · ", season.area || t().whole].join("")),
-    make("p", season.is_due ? "waits" : "quiet", season.is_due ? t().isDue : season.starts_on.slice(5)),
+    make("p", season.is_due ? "waits" : "quiet", season.is_due ? t().isDue : ""),
     make("p", "about", t().weekly(count(season.expected), count(season.usual))),
-    make("p", "when", `${season.starts_on} ${t().to_} ${season.ends_on}`),
+    make("p", "when", `${season.starts_on.slice(5)} ${t().to_} ${season.ends_on.slice(5)}`),
   ]);
 }
 
