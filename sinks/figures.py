@@ -342,9 +342,9 @@ def _nullable_bool(value: bool | None) -> str:
 
 def _arrays() -> str:
     """Sums of days as two arrays, in the order of {figure_list}."""
-    numerators = ("toFloat64(sum(days.accepted))", "toFloat64(sum(days.matters))", "toFloat64(sum(days.accepted))")
-    numerators += tuple(f"sum(days.{figure.name}_numerator)" for figure in FIGURES)
-    denominators = ("0",) * len(COUNTS) + tuple(f"sum(days.{figure.name}_denominator)" for figure in FIGURES)
+    numerators = [f"toFloat64(sum(days.{name}))" for name in ("accepted", "matters", "accepted")]
+    numerators += [f"sum(days.{figure.name}_numerator)" for figure in FIGURES]
+    denominators = ["0"] * len(COUNTS) + [f"sum(days.{figure.name}_denominator)" for figure in FIGURES]
     return (
         f"            [{', '.join(numerators)}] AS numerators,\n            [{', '.join(denominators)}] AS denominators"
     )

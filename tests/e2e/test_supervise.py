@@ -59,7 +59,9 @@ def test_the_wall_shows_an_accepted_report_by_itself_and_opens_it(hub: Hub, tmp_
     async def watch() -> float:
         async with browser(tmp_path) as page:
             await page.open(f"http://127.0.0.1:{hub.settings.screen_port}/?from=2025-01-01&to=2025-12-31")
-            await page.until("document.querySelectorAll('.figure').length === 8 && !!document.querySelector('#map svg')")
+            await page.until(
+                "document.querySelectorAll('.figure').length === 8 && !!document.querySelector('#map svg')"
+            )
             before = int(await page.evaluate(accepted))
             order = ORDER | {"record_number": "250912101108119999"}
             sent = await asyncio.to_thread(signed, hub, "demo-hotline", "POST", "/intake/demo-hotline", as_json(order))
