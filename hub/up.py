@@ -32,6 +32,7 @@ from schemas.topics import all_topics
 from sinks.access import open_databases, open_server
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
+from sinks.retention import keep
 
 _READY_S: Final = 60.0
 _STOP_S: Final = 15.0
@@ -238,13 +239,15 @@ class Hub:
 
 
 def initialise(settings: Settings, profile: Profile) -> None:
-    """`zhishu init`: creates missing topics, migrates ClickHouse, loads the profile's dimensions and makes what readers see;
+    """`zhishu init`: creates missing topics, migrates ClickHouse, loads the profile's dimensions, sets its
+    retention and makes what readers see;
     on a server the readers, too, where settings have their passwords. Idempotent."""
     ensure_topics(str(settings.kafka_bootstrap), all_topics(profile.feeds(), profile.assembled_feeds()))
     client = clickhouse_client(str(settings.clickhouse_url))
     try:
         migrate(client)
         load_dimensions(client, profile)
+        keep(client, profile.retention)
         open_databases(client, profile.access)
         if settings.clickhouse_readers:
             open_server(client, profile.access, settings.reader_passwords)

@@ -64,6 +64,7 @@ from profiles.flows import (
     read_rules,
 )
 from profiles.gazetteer import PlaceName, load_gazetteer
+from profiles.retention import Retention
 from profiles.supervision import PreventionRules, SupervisionRules
 
 __all__ = [
@@ -194,6 +195,7 @@ class Profile:
     surge: SurgeRules = field(default_factory=SurgeRules)
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
     prevention: PreventionRules = field(default_factory=PreventionRules)
+    retention: Retention = field(default_factory=Retention)
     classifier: str | None = None
     access: SecuritySpec = field(default_factory=SecuritySpec)
 
@@ -408,6 +410,7 @@ def load_profile(folder: Path) -> Profile:
             matching=read_rules(main, "matching", Matching),
             supervision=read_rules(main, "supervision", SupervisionRules),
             prevention=read_rules(main, "prevention", PreventionRules),
+            retention=read_rules(main, "retention", Retention),
             access=load_access(folder / ACCESS_FILE, lists["agencies"], set(streets.values())),
             **lists,
         )
