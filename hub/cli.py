@@ -522,14 +522,14 @@ def schema_dictionary() -> None:
 @schema_app.command("drift")
 def schema_drift(as_json: Json = False) -> None:
     """Compares the running schema of ClickHouse with what this release makes; exit code 1 where they differ."""
-    from hub.endpoints import clickhouse_client, clickhouse_url
+    from hub.endpoints import clickhouse_client, clickhouse_url, schema_form
     from profiles import load_profile
     from sinks.retention import templates
     from sinks.schema import drift
 
     settings = Settings()
     client = clickhouse_client(clickhouse_url(settings))
-    found = drift(client, further=templates(load_profile(settings.profile).retention))
+    found = drift(client, schema_form(settings), templates(load_profile(settings.profile).retention))
     if as_json:
         _print_json([asdict(difference) for difference in found])
     else:
@@ -538,6 +538,25 @@ def schema_drift(as_json: Json = False) -> None:
         if not found:
             typer.echo("The schema is what this release makes.")
     raise typer.Exit(1 if found else 0)
+
+
+@schema_app.command("city")
+def schema_city(
+    cluster: Annotated[
+        str, typer.Argument(help="Name in remote_servers of the city's server: a shard for each district.")
+    ],
+    make: Annotated[bool, typer.Option("--make", help="Make it on the server of ZHISHU_CLICKHOUSE_URL.")] = False,
+) -> None:
+    """Prints the statements of database `city`, which shows the views of all districts of a city in one place."""
+    from sinks.city import city_statements, make_city
+
+    if not make:
+        typer.echo("\n\n".join(f"{statement};" for statement in city_statements(cluster)))
+        return
+    from hub.endpoints import clickhouse_client, clickhouse_url
+
+    count = make_city(clickhouse_client(clickhouse_url(Settings())), cluster)
+    typer.echo(f"Database city shows {count} views of all districts.")
 
 
 @eval_app.command("match")

@@ -20,6 +20,7 @@ from hub.endpoints import (
     clickhouse_url,
     embedded_clickhouse_url,
     remove_endpoints,
+    schema_form,
     write_endpoints,
 )
 from hub.kafka_admin import ensure_topics
@@ -243,14 +244,15 @@ def initialise(settings: Settings, profile: Profile) -> None:
     retention and makes what readers see;
     on a server the readers, too, where settings have their passwords. Idempotent."""
     ensure_topics(str(settings.kafka_bootstrap), all_topics(profile.feeds(), profile.assembled_feeds()))
-    client = clickhouse_client(str(settings.clickhouse_url))
+    ddl = schema_form(settings)
+    client = clickhouse_client(str(settings.clickhouse_url), ddl)
     try:
-        migrate(client)
+        migrate(client, ddl)
         load_dimensions(client, profile)
-        keep(client, profile.retention)
-        open_databases(client, profile.access)
+        keep(client, profile.retention, ddl)
+        open_databases(client, profile.access, ddl)
         if settings.clickhouse_readers:
-            open_server(client, profile.access, settings.reader_passwords)
+            open_server(client, profile.access, settings.reader_passwords, ddl)
     finally:
         client.close()
 
@@ -260,6 +262,7 @@ def private_settings(folder: Path, profile: Path) -> Settings:
     return Settings(
         kafka_bootstrap=None,
         clickhouse_url=None,
+        clickhouse_cluster="",
         clickhouse_readers="",
         registry_url=None,
         secrets=None,

@@ -76,7 +76,7 @@ def look_at_schema(client: Any, config: SinkConfig) -> None:
 
 
 def _prepare(config: SinkConfig) -> Any:
-    client = open_clickhouse(config.clickhouse_url)
+    client = open_clickhouse(config.clickhouse_url, ddl=config.ddl)
     if applied := migrate(client, config.ddl):
         _log.info("applied migrations %s", ", ".join(map(str, applied)))
     load_dimensions(client, config.profile)
@@ -85,7 +85,7 @@ def _prepare(config: SinkConfig) -> Any:
 
 
 def _watch_cases(config: SinkConfig, stop: Event) -> None:
-    client = _when_it_answers(lambda: open_clickhouse(config.clickhouse_url), stop)
+    client = _when_it_answers(lambda: open_clickhouse(config.clickhouse_url, ddl=config.ddl), stop)
     built = False
     looked_at = -math.inf
     while client is not None and not stop.is_set():

@@ -34,6 +34,7 @@ COMMANDS = [
     ["schema", "check"],
     ["schema", "dictionary"],
     ["schema", "drift"],
+    ["schema", "city"],
     ["eval", "match"],
     ["eval", "route"],
     ["review", "list"],
