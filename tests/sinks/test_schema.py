@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from hub.clickhouse_embedded import EmbeddedClickHouse
+from profiles import Profile
 from profiles.retention import Retention
 from sinks.migrate import Ddl, migrate
 from sinks.retention import keep, templates
+from sinks.run import look_at_schema
 from sinks.schema import Difference, Shape, compare, drift, shape
-from sinks.writer import open_clickhouse
+from sinks.writer import SinkConfig, open_clickhouse
 from tests.sinks.conftest import url
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +99,20 @@ def test_a_view_replaced_or_dropped_by_hand_is_told_and_the_next_start_makes_it_
     ]
     migrate(made)
     assert sentences(made) == []
+
+
+@pytest.mark.clickhouse
+def test_a_sink_logs_each_difference_and_counts_them(
+    made: Any, profile: Profile, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = SinkConfig("unused:1", "http://unused:1", profile)
+    made.command("DROP VIEW bi.agencies")
+    look_at_schema(made, config)
+    assert REGISTRY.get_sample_value("zhishu_schema_drift") == 1
+    assert "bi.agencies is missing" in caplog.text
+    migrate(made)
+    look_at_schema(made, config)
+    assert REGISTRY.get_sample_value("zhishu_schema_drift") == 0
 
 
 @pytest.mark.clickhouse
