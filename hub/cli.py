@@ -33,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-schema_app = typer.Typer(help="The Avro contract.", no_args_is_help=True)
+schema_app = typer.Typer(help="The Avro contract, and the schema of ClickHouse.", no_args_is_help=True)
 eval_app = typer.Typer(help="How good matching and routing are on labelled data.", no_args_is_help=True)
 deadletter_app = typer.Typer(help="What the hub could not take.", no_args_is_help=True)
 feed_app = typer.Typer(help="What a source sends.", no_args_is_help=True)
@@ -542,6 +542,54 @@ def schema_check() -> None:
     if findings:
         raise typer.Exit(1)
     typer.echo(f"{len(SUBJECTS)} schemas compatible over all versions; {count} examples read the same by both codecs.")
+
+
+@schema_app.command("dictionary")
+def schema_dictionary() -> None:
+    """The data dictionary (docs/data-dictionary.md), made from the schema of a fresh engine."""
+    from hub.dictionary import fresh_dictionary
+
+    typer.echo(fresh_dictionary(), nl=False)
+
+
+@schema_app.command("drift")
+def schema_drift(as_json: Json = False) -> None:
+    """Compares the running schema of ClickHouse with what this release makes; exit code 1 where they differ."""
+    from hub.endpoints import clickhouse_client, clickhouse_url, schema_form
+    from profiles import load_profile
+    from sinks.retention import templates
+    from sinks.schema import drift
+
+    settings = Settings()
+    client = clickhouse_client(clickhouse_url(settings))
+    found = drift(client, schema_form(settings), templates(load_profile(settings.profile).retention))
+    if as_json:
+        _print_json([asdict(difference) for difference in found])
+    else:
+        for difference in found:
+            typer.echo(difference.sentence)
+        if not found:
+            typer.echo("The schema is what this release makes.")
+    raise typer.Exit(1 if found else 0)
+
+
+@schema_app.command("city")
+def schema_city(
+    cluster: Annotated[
+        str, typer.Argument(help="Name in remote_servers of the city's server: a shard for each district.")
+    ],
+    make: Annotated[bool, typer.Option("--make", help="Make it on the server of ZHISHU_CLICKHOUSE_URL.")] = False,
+) -> None:
+    """Prints the statements of database `city`, which shows the views of all districts of a city in one place."""
+    from sinks.city import city_statements, make_city
+
+    if not make:
+        typer.echo("\n\n".join(f"{statement};" for statement in city_statements(cluster)))
+        return
+    from hub.endpoints import clickhouse_client, clickhouse_url
+
+    count = make_city(clickhouse_client(clickhouse_url(Settings())), cluster)
+    typer.echo(f"Database city shows {count} views of all districts.")
 
 
 @eval_app.command("match")

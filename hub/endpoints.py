@@ -11,6 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from hub.secrets import load_secrets
 from hub.settings import Settings
+from sinks.migrate import Ddl
 from sinks.writer import open_clickhouse
 
 _FILE = "endpoints.json"
@@ -74,10 +75,17 @@ def embedded_clickhouse_url(port: int, user: str, password: str) -> str:
     return f"http://{user}:{quote(password, safe='')}@127.0.0.1:{port}"
 
 
-def clickhouse_client(url: str) -> Client:
-    """A client for one thread; raises EndpointError when ClickHouse does not let us in."""
+def schema_form(settings: Settings) -> Ddl:
+    """How the templates of the schema are filled: for one server, or for the replicas of a cluster."""
+    if not settings.clickhouse_cluster:
+        return Ddl()
+    return Ddl(on_cluster=f"ON CLUSTER {settings.clickhouse_cluster}", replicated="Replicated")
+
+
+def clickhouse_client(url: str, ddl: Ddl | None = None) -> Client:
+    """A client for one thread, `ddl` as for open_clickhouse; raises EndpointError when ClickHouse does not let us in."""
     try:
-        client: Client = open_clickhouse(url)
+        client: Client = open_clickhouse(url, ddl=ddl)
     except (ClickHouseError, OSError) as error:
         place = urlsplit(url)
         raise EndpointError(

@@ -7,6 +7,7 @@ _EXPECTED = (
     ("hub.endpoints", "EndpointError"),
     ("hub.secrets", "SecretsError"),
     ("sinks.access", "AccessError"),
+    ("sinks.city", "CityError"),
     ("hub.tls", "TlsError"),
     ("hub.up", "UpError"),
     ("hub.reader", "ReaderError"),

@@ -23,7 +23,7 @@ from connectors.open311.server import Server
 from connectors.openapi import openapi
 from connectors.producer import KafkaSink, RecordSink
 from connectors.status import report_routes
-from hub.endpoints import clickhouse_url, kafka_bootstrap
+from hub.endpoints import clickhouse_url, kafka_bootstrap, schema_form
 from hub.secrets import Secrets, SecretsFile
 from hub.settings import Settings
 from hub.status import ClickHouseReports
@@ -149,6 +149,7 @@ def start_sink(settings: Settings) -> None:
             profile=profile,
             registry_url=settings.registry_url,
             instance=f"sink-{settings.instance}",
+            ddl=schema_form(settings),
             host=settings.http_host,
             port=settings.sink_port,
         )

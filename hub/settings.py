@@ -22,6 +22,11 @@ class Settings(BaseSettings):
     clickhouse_url: str | None = Field(
         None, description="http://user:password@host:port of a ClickHouse server; empty: the embedded one"
     )
+    clickhouse_cluster: str = Field(
+        "",
+        pattern=r"^([A-Za-z_]\w*)?$",
+        description="name in remote_servers of the cluster whose replicas keep the same rows; empty: one server",
+    )
     clickhouse_readers: str = Field(
         "",
         description="user=password of each reader, separated by blanks: `zhishu init` makes them on a ClickHouse server; "

@@ -20,6 +20,7 @@ from hub.endpoints import (
     clickhouse_url,
     embedded_clickhouse_url,
     remove_endpoints,
+    schema_form,
     write_endpoints,
 )
 from hub.kafka_admin import ensure_topics
@@ -32,6 +33,7 @@ from schemas.topics import all_topics
 from sinks.access import open_databases, open_server
 from sinks.dimensions import load_dimensions
 from sinks.migrate import migrate
+from sinks.retention import keep
 
 _READY_S: Final = 60.0
 _STOP_S: Final = 15.0
@@ -242,16 +244,19 @@ class Hub:
 
 
 def initialise(settings: Settings, profile: Profile) -> None:
-    """`zhishu init`: creates missing topics, migrates ClickHouse, loads the profile's dimensions and makes what readers see;
+    """`zhishu init`: creates missing topics, migrates ClickHouse, loads the profile's dimensions, sets its
+    retention and makes what readers see;
     on a server the readers, too, where settings have their passwords. Idempotent."""
     ensure_topics(str(settings.kafka_bootstrap), all_topics(profile.feeds(), profile.assembled_feeds()))
-    client = clickhouse_client(str(settings.clickhouse_url))
+    ddl = schema_form(settings)
+    client = clickhouse_client(str(settings.clickhouse_url), ddl)
     try:
-        migrate(client)
+        migrate(client, ddl)
         load_dimensions(client, profile)
-        open_databases(client, profile.access)
+        keep(client, profile.retention, ddl)
+        open_databases(client, profile.access, ddl)
         if settings.clickhouse_readers:
-            open_server(client, profile.access, settings.reader_passwords)
+            open_server(client, profile.access, settings.reader_passwords, ddl)
     finally:
         client.close()
 
@@ -261,6 +266,7 @@ def private_settings(folder: Path, profile: Path) -> Settings:
     return Settings(
         kafka_bootstrap=None,
         clickhouse_url=None,
+        clickhouse_cluster="",
         clickhouse_readers="",
         registry_url=None,
         secrets=None,

@@ -74,6 +74,11 @@ STORE_ERRORS = Counter(
 )
 LAST_STORED = Gauge("zhishu_last_stored_timestamp_seconds", "When a table last took rows", ["table"])
 
+SCHEMA_DRIFT = Gauge(
+    "zhishu_schema_drift",
+    "Things in the schema of ClickHouse that are not as this release makes them; looked at hourly",
+)
+
 LAG_RECORDS = Gauge("zhishu_lag_records", "Records not yet done, by stage and topic", ["stage", "topic"])
 LAG_SECONDS = Gauge(
     "zhishu_lag_seconds", "Age of the oldest record not yet done, by stage and topic", ["stage", "topic"]

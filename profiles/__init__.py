@@ -67,6 +67,7 @@ from profiles.flows import (
     read_rules,
 )
 from profiles.gazetteer import PlaceName, load_gazetteer
+from profiles.retention import Retention
 from profiles.supervision import PreventionRules, SupervisionRules
 from profiles.tiers import TierRules
 
@@ -199,6 +200,7 @@ class Profile:
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
     prevention: PreventionRules = field(default_factory=PreventionRules)
     tiers: TierRules = field(default_factory=TierRules)
+    retention: Retention = field(default_factory=Retention)
     classifier: str | None = None
     access: SecuritySpec = field(default_factory=SecuritySpec)
     community_editions: dict[str, tuple[Edition[Community], ...]] = field(default_factory=dict)
@@ -436,6 +438,7 @@ def load_profile(folder: Path, today: date | None = None) -> Profile:
             supervision=read_rules(main, "supervision", SupervisionRules),
             prevention=read_rules(main, "prevention", PreventionRules),
             tiers=read_rules(main, "tiers", TierRules),
+            retention=read_rules(main, "retention", Retention),
             access=load_access(folder / ACCESS_FILE, lists["agencies"], set(streets.values())),
             **lists,
         )

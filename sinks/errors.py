@@ -45,6 +45,7 @@ _RETRY: Final = {
     252,  # TOO_MANY_PARTS; a batch is of one table partition, so this is back-pressure
     285,  # TOO_FEW_LIVE_REPLICAS
     286,  # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
+    289,  # REPLICA_IS_NOT_IN_QUORUM: it is behind what was acknowledged
     319,  # UNKNOWN_STATUS_OF_INSERT: the token makes the same batch harmless
     373,  # SESSION_IS_LOCKED
     394,  # QUERY_WAS_CANCELLED

@@ -119,7 +119,14 @@ def read_views(folder: Path = _VIEWS) -> list[str]:
     return found
 
 
-def _apply(client: Any, statement: str) -> None:
+def templates() -> list[str]:
+    """Every statement that makes the schema, in order: what migrations keep their record in, the migrations, the views."""
+    migrations = [statement for migration in read_migrations() for statement in statements(migration.text)]
+    return [*_BOOTSTRAP, *migrations, *read_views()]
+
+
+def apply(client: Any, statement: str) -> None:
+    """Runs a filled statement; one with WHEN only where its condition holds. Raises what ClickHouse raises."""
     guarded = _GUARDED.fullmatch(statement)
     if guarded is None:
         client.command(statement)
@@ -163,7 +170,7 @@ def migrate(client: Any, ddl: Ddl | None = None, folder: Path = _FOLDER, views: 
     missing = [migration for migration in on_file if migration.number not in applied]
     for migration in missing:
         for statement in statements(migration.text):
-            _apply(client, ddl.fill(statement))
+            apply(client, ddl.fill(statement))
         client.insert(
             "hub.migrations",
             [(migration.number, migration.name, migration.sha256)],

@@ -1,6 +1,7 @@
 """The sink as a process: schema, profile tables, /metrics and /health, and the writer until it is told to stop."""
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from sinks.dimensions import load_dimensions
 from sinks.errors import Verdict, verdict
 from sinks.health import serve_health
 from sinks.migrate import migrate
+from sinks.retention import keep, templates
+from sinks.schema import drift
 from sinks.writer import Sink, SinkConfig, open_clickhouse
 
 _log: Final = logging.getLogger(__name__)
@@ -22,6 +25,8 @@ _log: Final = logging.getLogger(__name__)
 #: Longest round of the writer's loop that is still progress: an insert that times out, and what follows it.
 _ALIVE_FOR: Final = 120.0
 _START_PAUSE: Final = 1.0
+#: Seconds between two looks at the schema.
+_SCHEMA_EVERY: Final = 3600.0
 
 _OPEN_CASES: Final = "SELECT countIf(is_open), countIf(is_overdue) FROM bi.cases WHERE appeal_type != 'alarm'"
 
@@ -62,25 +67,41 @@ def count_cases(client: Any) -> None:
     metrics.OVERDUE.set(overdue)
 
 
+def look_at_schema(client: Any, config: SinkConfig) -> None:
+    """Sets the gauge of differences between the schema and what this release makes, and logs each."""
+    found = drift(client, config.ddl, templates(config.profile.retention))
+    metrics.SCHEMA_DRIFT.set(len(found))
+    for difference in found:
+        _log.warning("the schema is not as this release makes it: %s", difference.sentence)
+
+
 def _prepare(config: SinkConfig) -> Any:
-    client = open_clickhouse(config.clickhouse_url)
+    client = open_clickhouse(config.clickhouse_url, ddl=config.ddl)
     if applied := migrate(client, config.ddl):
         _log.info("applied migrations %s", ", ".join(map(str, applied)))
     load_dimensions(client, config.profile)
+    keep(client, config.profile.retention, config.ddl)
     return client
 
 
 def _watch_cases(config: SinkConfig, stop: Event) -> None:
-    client = _when_it_answers(lambda: open_clickhouse(config.clickhouse_url), stop)
+    client = _when_it_answers(lambda: open_clickhouse(config.clickhouse_url, ddl=config.ddl), stop)
     built = False
+    looked_at = -math.inf
     while client is not None and not stop.is_set():
         try:
             if not built:
                 Cases(client).rebuild(lambda: not stop.is_set())
                 built = True
             count_cases(client)
+            if time.monotonic() - looked_at >= _SCHEMA_EVERY:
+                look_at_schema(client, config)
+                looked_at = time.monotonic()
         except ClickHouseError as error:
-            _log.warning("the open cases could not be counted (%s); tried again", type(error).__name__)
+            _log.warning(
+                "the open cases could not be counted, or the schema not be looked at (%s); tried again",
+                type(error).__name__,
+            )
         stop.wait(config.cases_every)
 
 

@@ -85,8 +85,16 @@ class SinkConfig:
     port: int | None = None
 
 
-def open_clickhouse(url: str, timeout: int = _INSERT_TIMEOUT) -> Any:
-    """A clickhouse-connect client without a session, for one thread; an answer may take `timeout` seconds."""
+#: What is acknowledged is on most replicas, and a question is answered by one that has all of it: hub.cases are computed from
+#: facts that were stored a moment ago, whichever replica a balancer asks.
+_AS_ONE: Final = {"insert_quorum": "auto", "insert_quorum_parallel": 0, "select_sequential_consistency": 1}
+
+
+def open_clickhouse(url: str, timeout: int = _INSERT_TIMEOUT, ddl: Ddl | None = None) -> Any:
+    """A clickhouse-connect client without a session, for one thread; an answer may take `timeout` seconds.
+
+    With a `ddl` of replicas, they are written to and read as if they were one server.
+    """
     return clickhouse_connect.get_client(
         dsn=url,
         autogenerate_session_id=False,
@@ -94,6 +102,7 @@ def open_clickhouse(url: str, timeout: int = _INSERT_TIMEOUT) -> Any:
         send_receive_timeout=timeout,
         # Lists of ids are too long for an address.
         form_encode_query_params=True,
+        settings=_AS_ONE if ddl and ddl.replicated else None,
     )
 
 

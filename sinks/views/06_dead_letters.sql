@@ -11,7 +11,7 @@ CREATE OR REPLACE VIEW bi.dead_letters {on_cluster}
     reason String COMMENT 'What is wrong, where, what to do',
     failed_at DateTime64(3, 'UTC') COMMENT 'When it stopped, UTC',
     content_type LowCardinality(Nullable(String)) COMMENT 'Content-Type of the original request',
-    original_bytes UInt64 COMMENT 'Size of the original message in bytes',
+    original_bytes UInt64 COMMENT 'Size of the original message in bytes; 0 when it was not kept, or is no longer (retention)',
     replay_count UInt32 COMMENT 'How often it was played again before'
 )
 DEFINER = {definer} SQL SECURITY DEFINER

@@ -32,6 +32,9 @@ COMMANDS = [
     ),
     ["schema"],
     ["schema", "check"],
+    ["schema", "dictionary"],
+    ["schema", "drift"],
+    ["schema", "city"],
     ["eval", "match"],
     ["eval", "route"],
     ["review", "list"],
@@ -100,3 +103,11 @@ def test_schema_check_passes(tmp_path: Path) -> None:
     done = zhishu(tmp_path, "schema", "check")
     assert done.returncode == 0
     assert "compatible over all versions" in done.stdout
+
+
+@pytest.mark.clickhouse
+def test_the_data_dictionary_is_that_of_this_release(tmp_path: Path) -> None:
+    done = zhishu(tmp_path, "schema", "dictionary")
+    assert done.returncode == 0, done.stderr
+    page = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+    assert done.stdout == page.read_text("utf-8"), "run: zhishu schema dictionary > docs/data-dictionary.md"
