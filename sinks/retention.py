@@ -27,6 +27,8 @@ _FACTS: Final = {
     "hub.dead_letters": "_timestamp",
     "hub.cases": "first_day",
 }
+#: Where the broker gave no time (1970), a fact must not go as it comes; an original goes by when ClickHouse took it.
+_NEVER: Final = "toDate('2149-06-06')"
 _ORIGINALS: Final = "hub.sealed_originals"
 _LETTERS: Final = "hub.dead_letters"
 #: Not in partitions by year: rows go one by one, since a part always holds some that stay.
@@ -39,12 +41,14 @@ def wanted(retention: Retention) -> dict[tuple[str, str], tuple[str, str]]:
     """By table and piece (sinks.schema.Shape) what must stand there, and the template that puts it."""
     made: dict[tuple[str, str], tuple[str, str]] = {}
     for table, clock in _FACTS.items():
-        rule = f"toStartOfYear({clock}) + toIntervalYear({retention.facts_years + 1})"
+        rule = f"if(toYear({clock}) = 1970, {_NEVER}, toStartOfYear({clock}) + toIntervalYear({retention.facts_years + 1}))"
         for name, value in _SETTINGS.items() if table not in _MIXED else ():
             statement = f"ALTER TABLE {table} {{on_cluster}} MODIFY SETTING {name} = {value}"
             made[table, f"setting {name}"] = (value, statement)
         made[table, "TTL"] = (rule, f"ALTER TABLE {table} {{on_cluster}} MODIFY TTL {rule}")
-    rule = f"toDate(_timestamp) + toIntervalDay({retention.originals_days})"
+    rule = (
+        f"toDate(if(toYear(_timestamp) = 1970, _ingested_at, _timestamp)) + toIntervalDay({retention.originals_days})"
+    )
     made[_ORIGINALS, "TTL"] = (rule, f"ALTER TABLE {_ORIGINALS} {{on_cluster}} MODIFY TTL {rule}")
     made[_LETTERS, "column original"] = (
         f"TTL {rule}",
