@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -423,6 +424,38 @@ def kpi(
         _print_json({f.name: {"numerator": f.numerator, "denominator": f.denominator, "rate": f.rate} for f in figures})
     else:
         Console().print(figures_table(figures, cohort))
+
+
+@app.command(rich_help_panel=_TOOLS)
+def bulletin(
+    week: Annotated[
+        str | None, typer.Option("--week", help="ISO week, as in 2025-W23; by default the last one.")
+    ] = None,
+    month: Annotated[str | None, typer.Option("--month", help="Month, as in 2025-03.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path(),
+    lang: Annotated[Literal["zh", "en", "both"], typer.Option("--lang", help="Language.")] = "both",
+) -> None:
+    """The weekly or monthly bulletin: an HTML page and an Excel workbook, in Chinese and English (docs/bulletin.md)."""
+    from hub.bulletin import BulletinError, gather, parse_span
+    from hub.bulletin.page import html
+    from hub.bulletin.words import LANGUAGES
+    from hub.bulletin.workbook import write_workbook
+    from hub.endpoints import clickhouse_client, clickhouse_url
+    from profiles import load_profile
+
+    profile = load_profile(Settings().profile)
+    now = datetime.now(ZoneInfo(profile.timezone))
+    try:
+        span = parse_span(week, month, now.date())
+        found = gather(clickhouse_client(clickhouse_url(Settings())), span, profile)
+    except BulletinError as error:
+        raise CommandError(str(error)) from None
+    out.mkdir(parents=True, exist_ok=True)
+    for language in LANGUAGES if lang == "both" else (lang,):
+        page, book = (out / f"bulletin-{span.name}.{language}.{kind}" for kind in ("html", "xlsx"))
+        page.write_text(html(found, language, now), "utf-8")
+        write_workbook(found, language, book)
+        typer.echo(f"{page}\n{book}")
 
 
 @app.command(rich_help_panel=_TOOLS)

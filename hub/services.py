@@ -6,9 +6,11 @@ import signal
 import ssl
 import time
 import traceback
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -29,6 +31,8 @@ from hub.tls import server_context
 from monitoring import metrics
 from monitoring.screen import server as screen_server
 from monitoring.screen.brain import ClickHouseBrain
+from monitoring.screen.health import parse_watches
+from monitoring.screen.outlines import outlines
 from profiles import Profile, load_profile
 from schemas.asyncapi import asyncapi
 from schemas.codec import Codec
@@ -157,5 +161,11 @@ def run_screen(settings: Settings) -> None:
     profile = _profile(settings, "screen")
     url = clickhouse_url(settings)
     brain = ClickHouseBrain(lambda: open_clickhouse(url, _SCREEN_PATIENCE_S), headline, profile.timezone)
-    app = screen_server.make_app(brain, screen_server.Deployment.of(profile))
+    today = datetime.now(ZoneInfo(profile.timezone)).date()
+    app = screen_server.make_app(
+        brain,
+        screen_server.Deployment.of(profile),
+        outlines=outlines(profile, today),
+        watches=parse_watches(settings.screen_watches),
+    )
     _serve(app, settings.http_host, settings.screen_port)

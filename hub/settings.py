@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from monitoring.screen.health import parse_watches
+
 DEMO_PROFILE = Path(__file__).resolve().parent.parent / "profiles" / "demo"
 
 
@@ -45,6 +47,9 @@ class Settings(BaseSettings):
         "", description="addresses or networks of the proxies before the gateway, whose X-Forwarded-For is believed"
     )
     screen_port: int = Field(8088, description="port of the screen")
+    screen_watches: str = Field(
+        "", description="processes whose health the screen shows: name=http://host:port/health, separated by commas"
+    )
     worker_port: int = Field(9101, description="port of the worker's /metrics and /health")
     sink_port: int = Field(9102, description="port of the sink's /metrics and /health")
     reader_port: int = Field(9103, description="port of the reader's /metrics and /health")
@@ -63,6 +68,12 @@ class Settings(BaseSettings):
     worker_driver: Literal["batch", "kafka"] = Field(
         "batch", description="batch: whole chunks; kafka: Faust's own driver"
     )
+
+    @field_validator("screen_watches")
+    @classmethod
+    def _are_watches(cls, value: str) -> str:
+        parse_watches(value)  # its ValueError says what is wrong
+        return value
 
     @field_validator("proxies")
     @classmethod

@@ -171,6 +171,10 @@ class Hub:
         if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
             log.replace(log.with_suffix(".log.1"))
         environment = self._environment | ({"ZHISHU_CLICKHOUSE_URL": self._bi_url} if part.role in _READERS else {})
+        if part.role == "screen" and not self.settings.screen_watches:
+            host = self.settings.http_host
+            others = (f"{other.role}=http://{host}:{other.port}/health" for other in self.parts if other is not part)
+            environment["ZHISHU_SCREEN_WATCHES"] = ",".join(others)
         part.process = spawn([sys.executable, "-m", "hub", part.role], env=environment, stdout=log)
         part.started_at = time.monotonic()
 

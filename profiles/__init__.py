@@ -6,11 +6,12 @@ error names file, line and what to change.
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import date, time
+from datetime import date, datetime, time
 from itertools import pairwise
 from math import inf
 from pathlib import Path
 from typing import Any, Final, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from profiles.access import ACCESS_FILE, SecuritySpec, load_access
 from profiles.areas import Area, load_areas
@@ -20,6 +21,7 @@ from profiles.duties import (
     LEVELS,
     SEA,
     Agency,
+    AgencyEditions,
     Level,
     Limit,
     LimitUnit,
@@ -29,6 +31,7 @@ from profiles.duties import (
     load_responsibilities,
     professions,
 )
+from profiles.editions import COLUMN, Edition, Told, day_of, editions, in_force
 from profiles.files import (
     ABOVE_0,
     COUNT,
@@ -66,6 +69,7 @@ from profiles.flows import (
 from profiles.gazetteer import PlaceName, load_gazetteer
 from profiles.retention import Retention
 from profiles.supervision import PreventionRules, SupervisionRules
+from profiles.tiers import TierRules
 
 __all__ = [
     "ANY",
@@ -195,9 +199,13 @@ class Profile:
     surge: SurgeRules = field(default_factory=SurgeRules)
     supervision: SupervisionRules = field(default_factory=SupervisionRules)
     prevention: PreventionRules = field(default_factory=PreventionRules)
+    tiers: TierRules = field(default_factory=TierRules)
     retention: Retention = field(default_factory=Retention)
     classifier: str | None = None
     access: SecuritySpec = field(default_factory=SecuritySpec)
+    community_editions: dict[str, tuple[Edition[Community], ...]] = field(default_factory=dict)
+    matter_editions: dict[str, tuple[Edition[Matter], ...]] = field(default_factory=dict)
+    agency_editions: AgencyEditions = field(default_factory=dict)
 
     @property
     def named_list(self) -> str:
@@ -213,11 +221,13 @@ class Profile:
         return sorted(assembled_feeds(self.channels.values()))
 
 
-def load_communities(path: Path) -> dict[str, Community]:
-    """Communities of places.csv by code; raises ProfileError."""
+def load_communities(path: Path) -> dict[str, tuple[Edition[Community], ...]]:
+    """Editions of the communities of places.csv by code; raises ProfileError."""
     columns = ("community_code", "community", "street_code", "street", "lon", "lat", "population")
-    return {
-        row["community_code"]: Community(
+
+    def read(line: int, row: dict[str, str]) -> Told[Community]:
+        where = f"{path.name}, line {line}"
+        community = Community(
             row["community_code"],
             row["community"],
             row["street_code"],
@@ -226,15 +236,17 @@ def load_communities(path: Path) -> dict[str, Community]:
             number(path, line, "lat", row["lat"], LATITUDE),
             int(number(path, line, "population", row["population"], COUNT)),
         )
-        for line, row in read_rows(path, columns)
-    }
+        return Told(where, community.code, day_of(where, row[COLUMN]), community)
+
+    return editions(gather(path, columns, read, optional=(COLUMN,)))
 
 
-def _matters(path: Path) -> dict[str, Matter]:
+def _matters(path: Path) -> dict[str, tuple[Edition[Matter], ...]]:
     columns = ("matter_kind", "name_zh", "name_en", "family", "radius_m", "window_hours", "keywords")
 
-    def read(line: int, row: dict[str, str]) -> Matter:
-        return Matter(
+    def read(line: int, row: dict[str, str]) -> Told[Matter]:
+        where = f"{path.name}, line {line}"
+        matter = Matter(
             row["matter_kind"],
             row["name_zh"],
             row["name_en"],
@@ -244,8 +256,17 @@ def _matters(path: Path) -> dict[str, Matter]:
             several(row["keywords"]),
             row["dispute"],
         )
+        return Told(where, matter.kind, day_of(where, row[COLUMN]), matter)
 
-    return {matter.kind: matter for matter in gather(path, columns, read, optional=("dispute",))}
+    return editions(gather(path, columns, read, optional=("dispute", COLUMN)))
+
+
+def local_today(timezone: str) -> date:
+    """Today where the deployment is; raises ProfileError for a time zone that is none."""
+    try:
+        return datetime.now(ZoneInfo(timezone)).date()
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ProfileError(f"profile.toml: timezone {timezone} is no name of IANA, as in Asia/Shanghai") from None
 
 
 def _kinds(path: Path, matters: dict[str, Matter]) -> dict[tuple[str, str, str, str], tuple[str, str]]:
@@ -320,11 +341,12 @@ def _lists(
     communities: dict[str, Community],
     areas: tuple[Area, ...],
     channels: dict[str, Channel],
+    today: date,
 ) -> dict[str, Any]:
     """The fields of a Profile that ROUTING_FILES fill."""
     streets = {community.street_code for community in communities.values()}
     places = streets | set(communities)
-    agencies = load_agencies(folder / "agencies.csv", places | {area.code for area in areas})
+    agencies, agency_editions = load_agencies(folder / "agencies.csv", places | {area.code for area in areas}, today)
     of_grid = professions(areas)
     teams = {of_grid[agency.area] for agency in agencies.values() if agency.area in of_grid}
     # A list may stand ready for a feed that is not connected yet; its name is then that of a protocol, or video.
@@ -340,6 +362,7 @@ def _lists(
         "list_version": str(main["list_version"]),
         "list_hash": content_hash(*(folder / name for name in LIST_FILES)),
         "agencies": agencies,
+        "agency_editions": agency_editions,
         "responsibilities": load_responsibilities(
             folder / "responsibility.csv", matters, agencies, places, feeds, teams
         ),
@@ -356,10 +379,10 @@ def _lists(
 
 def with_lists(profile: Profile) -> Profile:
     """The profile with its ROUTING_FILES read again; raises ProfileError."""
-    folder = profile.folder
+    folder, today = profile.folder, local_today(profile.timezone)
     main = read_toml(folder / "profile.toml")
     try:
-        lists = _lists(folder, main, profile.matters, profile.communities, profile.areas, profile.channels)
+        lists = _lists(folder, main, profile.matters, profile.communities, profile.areas, profile.channels, today)
     except KeyError as error:
         raise ProfileError(f"profile.toml: add the key {error.args[0]}") from None
     return replace(profile, **lists)
@@ -373,16 +396,18 @@ def _county_code(told: object) -> str:
     return code
 
 
-def load_profile(folder: Path) -> Profile:
-    """Reads and checks a profile folder; raises ProfileError."""
+def load_profile(folder: Path, today: date | None = None) -> Profile:
+    """Reads and checks a profile folder; raises ProfileError. today: which editions are in force; by default the local day."""
     main = read_toml(folder / "profile.toml")
-    matters = _matters(folder / "matters.csv")
-    communities = load_communities(folder / "places.csv")
+    today = today or local_today(str(main.get("timezone", "UTC")))
+    matter_editions = _matters(folder / "matters.csv")
+    community_editions = load_communities(folder / "places.csv")
+    matters, communities = in_force(matter_editions, today), in_force(community_editions, today)
     streets = {code: community.street_code for code, community in communities.items()}
     channels = load_channels(folder / "channels.toml")
     areas = load_areas(folder / "areas.geojson", streets)
     try:
-        lists = _lists(folder, main, matters, communities, areas, channels)
+        lists = _lists(folder, main, matters, communities, areas, channels, today)
         return Profile(
             folder=folder,
             city=str(main["city"]),
@@ -401,7 +426,9 @@ def load_profile(folder: Path) -> Profile:
             work_time=_work_time("profile.toml", main["work_time"]),
             channels=channels,
             communities=communities,
+            community_editions=community_editions,
             matters=matters,
+            matter_editions=matter_editions,
             kinds=_kinds(folder / "kinds.csv", matters),
             cameras=_cameras(folder / "cameras.csv", communities),
             areas=areas,
@@ -410,6 +437,7 @@ def load_profile(folder: Path) -> Profile:
             matching=read_rules(main, "matching", Matching),
             supervision=read_rules(main, "supervision", SupervisionRules),
             prevention=read_rules(main, "prevention", PreventionRules),
+            tiers=read_rules(main, "tiers", TierRules),
             retention=read_rules(main, "retention", Retention),
             access=load_access(folder / ACCESS_FILE, lists["agencies"], set(streets.values())),
             **lists,

@@ -121,7 +121,7 @@ def make_areas(folder: Path) -> dict[str, Any]:
     """The FeatureCollection for a profile folder."""
     main = read_toml(folder / "profile.toml")
     bbox, county_code = main["bbox"], main["county_code"]
-    communities = list(load_communities(folder / "places.csv").values())
+    communities = [of_code[-1].what for of_code in load_communities(folder / "places.csv").values()]
     plane = _Plane((bbox[1] + bbox[3]) / 2)
     points = [plane.metres(Point(c.lon, c.lat)) for c in communities]
     land = shapely.union_all([point.buffer(STREET_M, quad_segs=6) for point in points])

@@ -9,10 +9,12 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
 from profiles.areas import Area
+from profiles.editions import COLUMN, Edition, Told, day_of, editions, in_force
 from profiles.files import ProfileError, Range, gather, in_range, one_of, raise_all, several
 
 LimitUnit = Literal["urgent_hour", "work_hour", "work_day", "natural_day"]
@@ -86,27 +88,33 @@ def parse_limit(where: str, name: str, text: str) -> Limit:
     return Limit((found["name"] or "").strip(), amount, unit)
 
 
-def load_agencies(path: Path, areas: Collection[str]) -> dict[str, Agency]:
-    """Agencies by code; `areas`: codes that an area may have. Raises ProfileError."""
-    seen: dict[str, int] = {}
+AgencyEditions = dict[str, tuple[Edition[Agency], ...]]
 
-    def read(line: int, row: dict[str, str]) -> Agency:
+
+def load_agencies(path: Path, areas: Collection[str], today: date) -> tuple[dict[str, Agency], AgencyEditions]:
+    """Agencies by code as they are on a local day, and all their editions; `areas`: codes that an area may have.
+
+    Raises ProfileError.
+    """
+    lines: dict[str, int] = {}
+
+    def read(line: int, row: dict[str, str]) -> Told[Agency]:
         where = f"{path.name}, line {line}"
         if not row["code"] or row["code"].startswith("@"):
             raise ProfileError(f"{where}: code must be given, and must not begin with @")
-        if row["code"] in seen:
-            raise ProfileError(f"{where}: line {seen[row['code']]} has the same code; keep one")
-        seen[row["code"]] = line
+        lines[row["code"]] = line
         area = row["area"] or ANY
         if area != ANY and area not in areas:
             raise ProfileError(f"{where}: area {area} is no street, community or grid of this profile; or put *")
         level = one_of(path, line, "level", row["level"], LEVELS)
-        return Agency(row["code"], row["name_zh"], row["name_en"], level, area, row["parent"])
+        agency = Agency(row["code"], row["name_zh"], row["name_en"], level, area, row["parent"])
+        return Told(where, agency.code, day_of(where, row[COLUMN]), agency)
 
-    found = gather(path, ("code", "name_zh", "name_en", "level"), read, optional=("area", "parent"))
-    agencies = {agency.code: agency for agency in found}
-    raise_all([*_bad_parents(path, agencies, seen), *_doubled_areas(path, agencies, seen)])
-    return agencies
+    told = gather(path, ("code", "name_zh", "name_en", "level"), read, optional=("area", "parent", COLUMN))
+    found = editions(told)
+    agencies = in_force(found, today)
+    raise_all([*_bad_parents(path, agencies, lines), *_doubled_areas(path, agencies, lines)])
+    return agencies, found
 
 
 def _bad_parents(path: Path, agencies: Mapping[str, Agency], lines: Mapping[str, int]) -> Iterable[str]:

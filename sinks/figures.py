@@ -261,6 +261,26 @@ DIMENSIONS: Final = {
 }
 
 
+#: What has no denominator among the orders: name in Chinese and unit. per_10000 is 万人诉求比, accepted over the inhabitants.
+COUNTS: Final = {
+    "accepted": ("受理量", "count"),
+    "matters": ("事项量", "count"),
+    "per_10000": ("万人诉求比", "per_10000"),
+}
+
+NO_CODE: Final = "''"
+#: By what comparisons tell orders apart: name of the slice and its code in a row of bi.kpi_daily.
+SLICES: Final = {
+    "district": NO_CODE,
+    "street": "street_code",
+    "community": "community_code",
+    "agency": "agency_code",
+    "channel": "channel",
+    "family": "family",
+    "matter_kind": "matter_kind",
+}
+
+
 def places() -> dict[str, str]:
     """What the places {figure_...} of a view's text stand for."""
     columns = [
@@ -297,4 +317,43 @@ def places() -> dict[str, str]:
             f"toUInt64({figure.name} IS NOT NULL) AS {figure.name}_denominator"
             for figure in FIGURES
         ),
+        "figure_resums": _resums(),
+        "figure_list": "    [\n"
+        + ",\n".join(
+            f"        ('{name}', '{zh}', '{unit}', {_nullable_bool(good)})"
+            for name, zh, unit, good in (
+                *((name, zh, unit, None) for name, (zh, unit) in COUNTS.items()),
+                *((figure.name, figure.zh, figure.unit, figure.good) for figure in FIGURES),
+            )
+        )
+        + "\n    ]",
+        "figure_slices": "\n        UNION ALL\n".join(
+            f"        SELECT '{name}' AS slice, {code} AS slice_code, day,\n{_resums()}\n"  # noqa: S608 - constants
+            f"        FROM bi.kpi_daily AS days GROUP BY day{', slice_code' if code != NO_CODE else ''}"
+            for name, code in SLICES.items()
+        ),
+        "figure_sum_arrays": _arrays(),
     }
+
+
+def _nullable_bool(value: bool | None) -> str:
+    return "NULL" if value is None else str(value).lower()
+
+
+def _arrays() -> str:
+    """Sums of days as two arrays, in the order of {figure_list}."""
+    numerators = [f"toFloat64(sum(days.{name}))" for name in ("accepted", "matters", "accepted")]
+    numerators += [f"sum(days.{figure.name}_numerator)" for figure in FIGURES]
+    denominators = ["0"] * len(COUNTS) + [f"sum(days.{figure.name}_denominator)" for figure in FIGURES]
+    return (
+        f"            [{', '.join(numerators)}] AS numerators,\n            [{', '.join(denominators)}] AS denominators"
+    )
+
+
+def _resums() -> str:
+    """Sums of the sums of bi.kpi_daily or bi.kpi_daily_due, which goes by the name of days."""
+    return "    sum(days.accepted) AS accepted, sum(days.matters) AS matters,\n" + ",\n".join(
+        f"    round(sum(days.{figure.name}_numerator), 6) AS {figure.name}_numerator, "
+        f"sum(days.{figure.name}_denominator) AS {figure.name}_denominator"
+        for figure in FIGURES
+    )

@@ -3,6 +3,7 @@
 Orders are reports other than video alarms, as in the headline figures; `sinks` holds the formulas of those.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +13,17 @@ from typing import Any, Final, Protocol
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from monitoring.screen.drill import HEADLINES, Cases, Found, Wanted, cases_query, figure_query, parameters_of, shown
 from monitoring.screen.period import Period
 
 #: Rows of each list on the page.
-MATTERS: Final = 7
-AGENCIES: Final = 7
-ALERTS: Final = 5
-#: The figures at its head, in order.
-HEADLINES: Final = ("accepted", "responded", "on_time", "closed", "solved", "satisfied", "in_grid", "repeats")
+MATTERS: Final = 4
+OVERDUE: Final = 5
+ALERTS: Final = 3
+SEASONS: Final = 4
+HOT: Final = 40
+#: Seconds for which what changes by the day (areas, hot points, tiers, seasons, curves) is not asked for again.
+SLOW_S: Final = 60.0
 
 
 class BrainUnavailableError(RuntimeError):
@@ -82,17 +86,6 @@ class MergedMatter:
 
 
 @dataclass(frozen=True)
-class AgencyLoad:
-    """Open orders of an agency and how many are past their due time."""
-
-    name_zh: str
-    name_en: str
-    level: str
-    open: int
-    overdue: int
-
-
-@dataclass(frozen=True)
 class LevelLoad:
     """Open orders of a level (grid, community, street, district) and how many are past their due time."""
 
@@ -112,13 +105,92 @@ class ManualQueue:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is open now: all of it, by level, the agencies with the most overdue orders, and the manual queue."""
+    """What is open now: all of it, by level, and the manual queue."""
 
     open: int
     overdue: int
     levels: list[LevelLoad]
-    agencies: list[AgencyLoad]
     manual: list[ManualQueue]
+
+
+@dataclass(frozen=True)
+class OverdueCase:
+    """An open order past its due time. `title` is masked; None for 保密 and 举报, of which the wall tells no more than that."""
+
+    report_id: str
+    title: str | None
+    kind_zh: str
+    kind_en: str
+    agency: str
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class AreaCount:
+    """Orders of a community (12-digit code) in a period, and how many of them are not closed."""
+
+    code: str
+    accepted: int
+    open: int
+
+
+@dataclass(frozen=True)
+class HotPoint:
+    """A place where one kind of trouble gathers now, see bi.hot_points. callers: persons; zscore of a grid only."""
+
+    method: str
+    matter_kind: str
+    kind_zh: str
+    kind_en: str
+    community_code: str
+    lon: float
+    lat: float
+    reports: int
+    callers: int
+    zscore: float | None
+
+
+@dataclass(frozen=True)
+class Tiered:
+    """An agency in its tier of a month (分档), see bi.agency_tiers."""
+
+    tier: str
+    agency_code: str
+    name_zh: str
+    name_en: str
+    level: str
+    orders: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Tiers:
+    """The agencies that stand in a tier in the last month that is over, in order of tier and code; `month` None without any."""
+
+    month: date | None
+    agencies: list[Tiered]
+
+
+@dataclass(frozen=True)
+class Season:
+    """A season of one kind of trouble that comes or is there. `area` is the name of a street; empty for the district."""
+
+    kind_zh: str
+    kind_en: str
+    area: str
+    starts_on: date
+    ends_on: date
+    expected: float
+    usual: float
+    is_due: bool
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A headline figure over time: counts of accepted, rates of the others, None where the denominator is 0."""
+
+    name: str
+    values: list[float | None]
 
 
 @dataclass(frozen=True)
@@ -160,8 +232,29 @@ class Brain(Protocol):
     def workload(self) -> Workload:
         """What is open now."""
 
+    def overdue(self) -> list[OverdueCase]:
+        """The open orders that are late for longest."""
+
     def alerts(self) -> OpenAlerts:
         """The alerts that hold now."""
+
+    def curves(self, period: Period) -> list[Curve]:
+        """The headline figures by day, week or month of a period."""
+
+    def areas(self, period: Period) -> list[AreaCount]:
+        """Orders by community."""
+
+    def hot_points(self) -> list[HotPoint]:
+        """Where trouble gathers now."""
+
+    def tiers(self, period: Period) -> Tiers:
+        """Agencies by tier in the last month of the period that is over."""
+
+    def seasons(self) -> list[Season]:
+        """Seasons that are warned of, then those to come."""
+
+    def cases(self, wanted: Wanted) -> Cases:
+        """The orders behind a figure."""
 
 
 _SPAN = """
@@ -214,25 +307,63 @@ ORDER BY latest DESC, matter_id
 """
 
 _WORKLOAD = """
-WITH open_cases AS
-(
-    SELECT
-        ifNull(agency_code, '') AS agency_code,
-        any(ifNull(agency_name, '')) AS agency_name,
-        ifNull(level, '') AS level,
-        ifNull(manual_reason, '') AS manual_reason,
-        count() AS open,
-        countIf(is_overdue) AS overdue,
-        min(reported_at) AS oldest
-    FROM bi.cases
-    WHERE is_open AND appeal_type != 'alarm'
-    GROUP BY agency_code, level, manual_reason
-)
 SELECT
-    open_cases.agency_code, open_cases.agency_name, names.name_zh, names.name_en, open_cases.level, manual_reason, open,
-    overdue, oldest
-FROM open_cases
-LEFT JOIN bi.agencies AS names ON names.agency_code = open_cases.agency_code
+    ifNull(level, '') AS level, ifNull(manual_reason, '') AS manual_reason, agency_code IS NULL OR manual_reason != '' AS waits,
+    count(), countIf(is_overdue), min(reported_at)
+FROM bi.cases
+WHERE is_open AND appeal_type != 'alarm'
+GROUP BY level, manual_reason, waits
+"""
+
+_OVERDUE = """
+SELECT
+    cases.report_id, if(cases.confidential OR cases.appeal_type = 'report', NULL, cases.title), kinds.name_zh, kinds.name_en,
+    ifNull(cases.agency_name, ''), assumeNotNull(cases.due_at) AS due
+FROM bi.cases AS cases
+LEFT JOIN bi.matters AS kinds ON kinds.matter_kind = cases.matter_kind
+WHERE cases.is_overdue AND cases.appeal_type != 'alarm'
+ORDER BY due, cases.report_id
+LIMIT {limit:UInt32}
+"""
+
+_AREAS = """
+SELECT community_code, sum(accepted), sum(accepted) - sum(closed_numerator)
+FROM bi.kpi_daily WHERE day BETWEEN {first:Date} AND {last:Date} AND community_code != ''
+GROUP BY community_code ORDER BY community_code
+"""
+
+_HOT = """
+SELECT
+    method, points.matter_kind, kinds.name_zh, kinds.name_en, ifNull(community_code, ''), assumeNotNull(lon), assumeNotNull(lat),
+    reports, callers, zscore
+FROM bi.hot_points AS points
+LEFT JOIN bi.matters AS kinds ON kinds.matter_kind = points.matter_kind
+WHERE lon IS NOT NULL AND lat IS NOT NULL
+ORDER BY rank, method
+LIMIT {limit:UInt32}
+"""
+
+_TIERS = """
+WITH (
+    SELECT max(month) FROM bi.agency_tiers
+    WHERE month BETWEEN toStartOfMonth({last:Date}) - toIntervalMonth(12) AND {last:Date} AND NOT is_running AND tier != ''
+) AS latest
+SELECT month, tier, agency_code, agency, ifNull(nullIf(names.name_en, ''), agency), tiers.level, orders, assumeNotNull(score)
+FROM bi.agency_tiers AS tiers
+LEFT JOIN bi.agencies AS names ON names.agency_code = tiers.agency_code
+WHERE month = latest AND tier != '' AND score IS NOT NULL
+ORDER BY tier, agency_code
+"""
+
+_SEASONS = """
+SELECT kinds.name_zh, kinds.name_en, ifNull(streets.street, ''), starts_on, ends_on, expected, usual, is_due
+FROM bi.seasonal_warnings AS seasons
+LEFT JOIN bi.matters AS kinds ON kinds.matter_kind = seasons.matter_kind
+LEFT JOIN (SELECT street_code, any(street) AS street FROM bi.communities GROUP BY street_code) AS streets
+    ON streets.street_code = seasons.area
+WHERE area_type IN ('district', 'street')
+ORDER BY is_due DESC, starts_on, expected / usual DESC, seasons.matter_kind, seasons.area
+LIMIT {limit:UInt32}
 """
 
 _ALERTS = """
@@ -246,31 +377,44 @@ LEVELS: Final = ("grid", "community", "street", "district")
 
 
 def load_of(rows: Sequence[Sequence[Any]]) -> Workload:
-    """Sums the rows of the workload query: by level, by agency (most overdue first), and the manual queue by reason."""
+    """Sums the rows of the workload query: by level, and the manual queue by reason."""
     levels = {level: [0, 0] for level in LEVELS}
-    agencies: dict[str, list[Any]] = {}
     manual: dict[str, list[Any]] = {}
-    for code, routed_name, name_zh, name_en, level, reason, open_, overdue, oldest in rows:
+    for level, reason, waits, open_, overdue, oldest in rows:
         if level in levels:
             levels[level][0] += open_
             levels[level][1] += overdue
-        if reason or not code:
+        if waits:
             entry = manual.setdefault(reason, [0, oldest])
             entry[0] += open_
             entry[1] = min(entry[1], oldest)
-        else:
-            name = name_zh or routed_name or code
-            entry = agencies.setdefault(code, [name, name_en or name, level, 0, 0])
-            entry[3] += open_
-            entry[4] += overdue
-    busiest = sorted((AgencyLoad(*a) for a in agencies.values()), key=lambda a: (-a.overdue, -a.open, a.name_zh))
     return Workload(
-        open=sum(row[6] for row in rows),
-        overdue=sum(row[7] for row in rows),
+        open=sum(row[3] for row in rows),
+        overdue=sum(row[4] for row in rows),
         levels=[LevelLoad(level, *counts) for level, counts in levels.items()],
-        agencies=busiest[:AGENCIES],
         manual=sorted((ManualQueue(reason, *m) for reason, m in manual.items()), key=lambda m: (-m.waiting, m.reason)),
     )
+
+
+def curve_query(period: Period) -> str:
+    """Question for the headline figures by day, week or month: as many points as a small curve can show."""
+    step = "day" if period.days <= 31 else "toMonday(day)" if period.days <= 190 else "toStartOfMonth(day)"
+    sums = ", ".join(f"sum({name}_numerator), sum({name}_denominator)" for name in HEADLINES[1:])
+    return (
+        f"SELECT {step} AS step, sum(accepted), {sums} FROM bi.kpi_daily "  # noqa: S608 - our own names
+        "WHERE day BETWEEN {first:Date} AND {last:Date} GROUP BY step ORDER BY step"
+    )
+
+
+def curves_of(rows: Sequence[Sequence[Any]]) -> list[Curve]:
+    """The curves of what curve_query answers."""
+    curves = [Curve(HEADLINES[0], [float(row[1]) for row in rows])]
+    for place, name in enumerate(HEADLINES[1:]):
+        pairs = [(row[2 + 2 * place], row[3 + 2 * place]) for row in rows]
+        curves.append(
+            Curve(name, [numerator / denominator if denominator else None for numerator, denominator in pairs])
+        )
+    return curves
 
 
 class ClickHouseBrain:
@@ -287,6 +431,7 @@ class ClickHouseBrain:
         self._headline = headline
         self._timezone = timezone
         self._client: Client | None = None
+        self._slow: dict[tuple[Any, ...], tuple[float, Sequence[Sequence[Any]]]] = {}
 
     @contextmanager
     def _answering(self) -> Iterator[Client]:
@@ -309,6 +454,15 @@ class ClickHouseBrain:
     def _ask(self, query: str, **parameters: Any) -> Sequence[Sequence[Any]]:
         with self._answering() as client:
             return client.query(query, parameters=parameters, tz_mode="aware").result_rows
+
+    def _ask_slowly(self, query: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        """What was answered within the last minute is told again: it changes by the day, and some of it reads years."""
+        key = (query, *parameters.values())
+        now = time.monotonic()
+        self._slow = {key: kept for key, kept in self._slow.items() if now - kept[0] < SLOW_S}
+        if key not in self._slow:
+            self._slow[key] = (now, self._ask(query, **parameters))
+        return self._slow[key][1]
 
     def span(self) -> Period | None:
         """First and last local day that has an order."""
@@ -342,3 +496,36 @@ class ClickHouseBrain:
         """The alerts that hold now, the gravest first."""
         rows = self._ask(_ALERTS, limit=ALERTS)
         return OpenAlerts(rows[0][4] if rows else 0, [OpenAlert(*row[:4]) for row in rows])
+
+    def overdue(self) -> list[OverdueCase]:
+        """The open orders that are late for longest."""
+        return [OverdueCase(*row) for row in self._ask(_OVERDUE, limit=OVERDUE)]
+
+    def curves(self, period: Period) -> list[Curve]:
+        """The headline figures over time."""
+        return curves_of(self._ask_slowly(curve_query(period), first=period.first, last=period.last))
+
+    def areas(self, period: Period) -> list[AreaCount]:
+        """Orders by community."""
+        rows = self._ask_slowly(_AREAS, first=period.first, last=period.last)
+        return [AreaCount(code, accepted, int(open_)) for code, accepted, open_ in rows]
+
+    def hot_points(self) -> list[HotPoint]:
+        """Where trouble gathers now."""
+        return [HotPoint(*row) for row in self._ask_slowly(_HOT, limit=HOT)]
+
+    def tiers(self, period: Period) -> Tiers:
+        """Agencies by tier."""
+        rows = self._ask_slowly(_TIERS, last=period.last)
+        return Tiers(rows[0][0] if rows else None, [Tiered(*row[1:]) for row in rows])
+
+    def seasons(self) -> list[Season]:
+        """Seasons that are warned of, then those to come."""
+        return [Season(*row) for row in self._ask_slowly(_SEASONS, limit=SEASONS)]
+
+    def cases(self, wanted: Wanted) -> Cases:
+        """The orders behind a figure."""
+        query = cases_query(wanted)
+        rows = self._ask(query, **parameters_of(wanted))
+        found = [Found(*row[:-1]) for row in rows]
+        return Cases(rows[0][-1] if rows else 0, found, shown(query, wanted), shown(figure_query(wanted), wanted))

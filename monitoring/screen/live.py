@@ -6,19 +6,22 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from monitoring.screen.brain import BrainUnavailableError
 from monitoring.screen.period import Choice
 from monitoring.screen.snapshot import Snapshot
 
 #: Seconds between two askings for readers who already have an answer.
-INTERVAL_S: Final = 2.0
+INTERVAL_S: Final = 1.0
 #: ... and at least so many times what the last asking took, so that a slow ClickHouse is not kept busy by a screen.
 _REST: Final = 4.0
 #: A choice nobody asked for since so many seconds is forgotten.
 _FORGET_S: Final = 60.0
 _MAX_CHOICES: Final = 64
+
+
+Answer = TypeVar("Answer")
 
 
 class BusyError(RuntimeError):
@@ -64,6 +67,11 @@ class Live:
         # Shielded: a reader who leaves in the middle must not let the next one ask a second time beside the first.
         await asyncio.shield(asyncio.ensure_future(self._keep_fresh(choice, state)))
         return state
+
+    async def ask(self, question: Callable[[], Answer]) -> Answer:
+        """One question of one reader, in turn with the others; raises what it raises."""
+        async with self._lock:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, question)
 
     async def _keep_fresh(self, choice: Choice, state: State) -> None:
         async with self._lock:

@@ -4,7 +4,9 @@
 | --- | --- |
 | `/` | the page; `?days=30`, `?from=&to=` and `?lang=en` are read by its script, so that a wall's address can be kept |
 | `/api/brain` | all figures as JSON for `?from=&to=` (local days, both included) or `?days=N` (last days with data) |
-| `/events` | the same as server-sent events: `brain` when something changed, `checked` when nothing did, `unavailable` |
+| `/events` | the same as server-sent events: `brain` when something changed, `checked`, `unavailable`; `health` of processes |
+| `/api/cases` | orders behind a figure, a page at a time, and the SQL: `?figure=solved&part=in&feed=&page=2` and the days |
+| `/api/map` | outlines of streets and communities |
 | `/api/deployment` | name, time zone and feeds of this deployment, and whether its data is made up |
 | `/health` | 200 while the process serves; says since when ClickHouse has not answered |
 | `/metrics` | Prometheus |
@@ -16,15 +18,19 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
 
 import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from monitoring.screen.brain import Brain
+from monitoring.screen.brain import Brain, BrainUnavailableError
+from monitoring.screen.drill import Cases, parse_wanted
+from monitoring.screen.health import Health, Watch
 from monitoring.screen.live import INTERVAL_S, BusyError, Live, State
-from monitoring.screen.period import Choice, PeriodError, parse_choice
+from monitoring.screen.period import Choice, LastDays, PeriodError, parse_choice, resolve
 from monitoring.screen.snapshot import Snapshot, take, utc_text
 from profiles import Profile
 
@@ -73,9 +79,12 @@ class Deployment:
 class _Screen:
     """The handlers and what they share."""
 
-    def __init__(self, deployment: Deployment, live: Live) -> None:
+    def __init__(self, brain: Brain, deployment: Deployment, live: Live, watch: Watch, outlines: bytes) -> None:
+        self._brain = brain
         self._deployment = deployment
         self._live = live
+        self._watch = watch
+        self._outlines = outlines
         self._closing = asyncio.Event()
         self._streams = 0
 
@@ -90,6 +99,23 @@ class _Screen:
         if state.snapshot is None or state.error is not None:
             return _json(503, _unavailable(state))
         return _json(200, state.snapshot.as_json())
+
+    async def map(self, _: web.Request) -> web.Response:
+        return _json(200, self._outlines)
+
+    async def cases(self, request: web.Request) -> web.Response:
+        choice = parse_choice(request.query)
+        today = datetime.now(ZoneInfo(self._deployment.timezone)).date()
+
+        def ask() -> Cases:
+            period = resolve(choice, self._brain.span() if isinstance(choice, LastDays) else None, today)
+            return self._brain.cases(parse_wanted(request.query, period.first, period.last))
+
+        try:
+            found = await self._live.ask(ask)
+        except BrainUnavailableError as error:
+            return _json(503, {"error": f"数据暂不可用 / data unavailable: {error}"})
+        return _json(200, orjson.dumps(asdict(found), option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         choice = parse_choice(request.query)
@@ -108,6 +134,7 @@ class _Screen:
 
     async def _follow(self, choice: Choice, state: State, response: web.StreamResponse) -> None:
         sent: Snapshot | None = None
+        healthy: list[Health] = []
         while not self._closing.is_set():
             if state.error is not None:
                 await response.write(_event("unavailable", orjson.dumps(_unavailable(state))))
@@ -117,6 +144,9 @@ class _Screen:
                 sent = state.snapshot
                 checked = orjson.dumps({"taken_at": utc_text(sent.taken_at)})
                 await response.write(_event("brain", sent.as_json()) if changed else _event("checked", checked))
+            if (health := await self._watch.health()) != healthy:
+                healthy = health
+                await response.write(_event("health", orjson.dumps([asdict(one) for one in health])))
             with suppress(TimeoutError):
                 # At least a moment: a colleague of this reader may be renewing the state just now.
                 await asyncio.wait_for(self._closing.wait(), max(0.05, self._live.age_left(state)))
@@ -180,19 +210,26 @@ def make_app(
     brain: Brain,
     deployment: Deployment,
     *,
+    outlines: bytes = b"[]",
+    watches: Mapping[str, str] = MappingProxyType({}),
     interval_s: float = INTERVAL_S,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> web.Application:
-    """The web application. ClickHouse is asked only while somebody reads, at most every `interval_s` seconds in all."""
+    """The web application. ClickHouse is asked only while somebody reads, at most every `interval_s` seconds in all.
+
+    outlines: see monitoring.screen.outlines. watches: addresses of the processes' /health by name.
+    """
     feeds = list(deployment.feeds)
     live = Live(lambda choice: take(brain, choice, feeds, deployment.timezone, clock), interval_s)
-    screen = _Screen(deployment, live)
+    screen = _Screen(brain, deployment, live, Watch(dict(watches)), outlines)
     app = web.Application(middlewares=[_errors])
     app.add_routes(
         [
             web.get("/", screen.page),
             web.get("/api/deployment", screen.deployment),
             web.get("/api/brain", screen.brain),
+            web.get("/api/cases", screen.cases),
+            web.get("/api/map", screen.map),
             web.get("/events", screen.events, allow_head=False),
             web.get("/health", screen.health),
             web.get("/metrics", screen.metrics),

@@ -57,6 +57,14 @@ def with_silent(counts: Sequence[FeedCount], declared: Sequence[str]) -> list[Fe
     return sorted([*counts, *silent], key=lambda count: (-count.reports, count.feed))
 
 
+def _before(brain: Brain, period: Period, span: Period | None) -> list[dict[str, Any]] | None:
+    """环比: the figures of as many days before; None where the data does not reach so far back."""
+    before = Period(period.first - timedelta(days=period.days), period.first - timedelta(days=1))
+    if span is None or before.first < span.first:
+        return None
+    return [{"name": f.name, "numerator": f.numerator, "rate": f.rate} for f in brain.headline(before)]
+
+
 def take(brain: Brain, choice: Choice, feeds: Sequence[str], timezone: str, clock: Callable[[], datetime]) -> Snapshot:
     """Asks the brain everything; raises BrainUnavailableError."""
     taken_at = clock()
@@ -79,6 +87,13 @@ def take(brain: Brain, choice: Choice, feeds: Sequence[str], timezone: str, cloc
         "feeds": [asdict(count) for count in with_silent(brain.feeds(period), feeds)],
         "matters": [asdict(matter) for matter in brain.merged()],
         "workload": asdict(brain.workload()),
+        "overdue": [asdict(case) for case in brain.overdue()],
         "alerts": asdict(brain.alerts()),
+        "before": _before(brain, period, span),
+        "curves": [asdict(curve) for curve in brain.curves(period)],
+        "areas": [asdict(area) for area in brain.areas(period)],
+        "hot": [asdict(point) for point in brain.hot_points()],
+        "tiers": asdict(brain.tiers(period)),
+        "seasons": [asdict(season) for season in brain.seasons()],
     }
     return Snapshot(taken_at, orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_OMIT_MICROSECONDS))

@@ -11,6 +11,7 @@ AS
 -- matter it told. A matter that such a report began goes by the id of the first other report in it. What a person
 -- ruled and what steps of the case changed since then stands over both (00_current.sql).
 WITH
+    ifNull(nullIf((SELECT value FROM hub.parameters FINAL WHERE name = 'timezone'), ''), 'UTC') AS zone,
     secrets AS (SELECT report_id FROM hub.secret_reports),
     latest.report_id IN secrets AS secret,
     ifNull(moved.ruling, '') AS ruled,
@@ -113,5 +114,7 @@ INNER JOIN
 LEFT JOIN hub.moved_reports AS moved ON moved.report_id = latest.report_id
 LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = ifNull(nullIf(moved.matter_id, ''), first.matter_id)
 LEFT JOIN hub.current_cases AS cases ON cases.report_id = latest.report_id
-LEFT JOIN hub.dim_agencies AS agencies FINAL ON agencies.agency_code = cases.agency_code
+-- As it was called on the day of the report.
+ASOF LEFT JOIN hub.dim_agency_editions AS agencies FINAL
+    ON agencies.agency_code = ifNull(cases.agency_code, '') AND agencies.valid_from <= toDate(latest.reported_at, zone)
 COMMENT 'Reports as the facts tell them: the latest revision of each, replays left out';

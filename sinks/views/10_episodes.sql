@@ -52,5 +52,7 @@ FROM
     WHERE appeal_type = 'alarm' AND device_id IS NOT NULL
     GROUP BY matter_id, camera
 ) AS alarms
-LEFT JOIN hub.dim_communities AS communities FINAL ON communities.community_code = alarms.community_code
+ASOF LEFT JOIN hub.dim_community_editions AS communities FINAL
+    ON communities.community_code = ifNull(alarms.community_code, '')
+    AND communities.valid_from <= toDate(alarms.started_at, ifNull(nullIf((SELECT value FROM hub.parameters FINAL WHERE name = 'timezone'), ''), 'UTC'))
 COMMENT 'Video alarms folded: the same alarm of one camera going on is one row, with its start, end and count';

@@ -7,16 +7,23 @@ from datetime import UTC, date, datetime, timedelta
 
 from monitoring.screen import BrainUnavailableError, Deployment
 from monitoring.screen.brain import (
-    AgencyLoad,
+    AreaCount,
+    Curve,
     DayCount,
     FeedCount,
+    HotPoint,
     LevelLoad,
     ManualQueue,
     MergedMatter,
     OpenAlert,
     OpenAlerts,
+    OverdueCase,
+    Season,
+    Tiered,
+    Tiers,
     Workload,
 )
+from monitoring.screen.drill import HEADLINES, Cases, Found, Wanted, cases_query, figure_query, shown
 from monitoring.screen.period import Period
 
 NOW = datetime(2026, 1, 1, 2, 3, 4, tzinfo=UTC)
@@ -79,6 +86,21 @@ class FakeBrain:
     matters: list[MergedMatter] = field(default_factory=lambda: list(MATTERS))
     load: Workload = field(default_factory=lambda: WORKLOAD)
     open_alerts: OpenAlerts = field(default_factory=lambda: ALERTS)
+    late: list[OverdueCase] = field(default_factory=lambda: list(LATE))
+    hot: list[HotPoint] = field(
+        default_factory=lambda: [
+            HotPoint("callers", "heating", "供暖供热", "Heating", "370212001002", 120.445, 36.112, 9, 6, None)
+        ]
+    )
+    tiered: Tiers = field(
+        default_factory=lambda: Tiers(
+            date(2025, 12, 1),
+            [
+                Tiered("A", "heating-co", "热电集团", "Heating Company", "district", 128, 96.2),
+                Tiered("C", "police", "公安分局", "Police", "district", 84, 71.0),
+            ],
+        )
+    )
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def span(self) -> Period | None:
@@ -141,10 +163,35 @@ class FakeBrain:
         return self.matters[:7]
 
     def workload(self) -> Workload:
-        return replace(self.load, agencies=self.load.agencies[:7])
+        return self.load
 
     def alerts(self) -> OpenAlerts:
         return self.open_alerts
+
+    def overdue(self) -> list[OverdueCase]:
+        return self.late
+
+    def curves(self, period: Period) -> list[Curve]:
+        return [Curve(name, [0.9, None, 0.95, 0.97]) for name in HEADLINES] if self.first else []
+
+    def areas(self, period: Period) -> list[AreaCount]:
+        return [AreaCount("370212001001", 40, 3), AreaCount("370212001002", 90, 7)]
+
+    def hot_points(self) -> list[HotPoint]:
+        return self.hot
+
+    def tiers(self, period: Period) -> Tiers:
+        return self.tiered
+
+    def seasons(self) -> list[Season]:
+        return [Season("供暖供热", "Heating", "", date(2025, 11, 12), date(2026, 3, 10), 56.8, 23.0, True)]
+
+    def cases(self, wanted: Wanted) -> Cases:
+        if self.down:
+            raise BrainUnavailableError(self.down)
+        found = [one for one in FOUND if wanted.part == "all" or one.counts == (wanted.part == "in")]
+        texts = (shown(question, wanted) for question in (cases_query(wanted), figure_query(wanted)))
+        return Cases(len(found) + 100 * (wanted.part == "all"), found, *texts)
 
 
 def _matter(
@@ -203,16 +250,6 @@ WORKLOAD = Workload(
         LevelLoad("street", 121, 9),
         LevelLoad("district", 361, 44),
     ],
-    agencies=[
-        AgencyLoad("热电集团", "Heating Company", "district", 128, 19),
-        AgencyLoad("综合行政执法局", "Urban Management Bureau", "district", 84, 9),
-        AgencyLoad("住房和城乡建设局", "Housing and Construction Bureau", "district", 47, 8),
-        AgencyLoad("中韩街道", "Street office 001", "street", 38, 5),
-        AgencyLoad("人力资源和社会保障局", "Labour Bureau", "district", 31, 4),
-        AgencyLoad("中韩网格服务队", "Grid teams of street 001", "grid", 61, 3),
-        AgencyLoad("市场监督管理局", "Market Regulation Bureau", "district", 29, 3),
-        AgencyLoad("水务集团", "Water Company", "district", 22, 0),
-    ],
     manual=[ManualQueue("no_kind", 14, NOW - timedelta(days=3)), ManualQueue("no_row", 4, NOW - timedelta(hours=5))],
 )
 
@@ -231,3 +268,44 @@ ALERTS = OpenAlerts(
         OpenAlert("rebound", "info", "油烟事项办结后再次反弹（北宅街道）", NOW - timedelta(days=2)),
     ],
 )
+
+LATE = [
+    OverdueCase(
+        "r-1", "沿街饭馆油烟直排", "油烟污染", "Kitchen fumes", "综合行政执法局", NOW - timedelta(days=3, hours=1)
+    ),
+    OverdueCase("r-2", None, "消费纠纷", "Consumer disputes", "市场监督管理局", NOW - timedelta(days=2)),
+]
+
+FOUND = [
+    Found(
+        *(
+            "r-3",
+            "2512310001",
+            '<img src=x onerror="window.hurt = 1">',
+            "供暖供热",
+            "Heating",
+            "热电集团",
+            "hotline12345",
+        ),
+        *(NOW - timedelta(days=1), None, NOW - timedelta(hours=3), True),
+    ),
+    Found(
+        *("r-4", "2512310002", None, "消费纠纷", "Consumer disputes", "市场监督管理局", "wechat"),
+        *(NOW - timedelta(days=2), None, None, False),
+    ),
+]
+
+#: Two communities in one street, as monitoring.screen.outlines gives them.
+OUTLINES = [
+    {
+        "kind": "community",
+        "code": f"37021200100{n}",
+        "name": name,
+        "parent": "370212001",
+        "rings": [
+            [[120.43 + n / 100, 36.11], [120.44 + n / 100, 36.11], [120.44 + n / 100, 36.12], [120.43 + n / 100, 36.11]]
+        ],
+        "point": [120.437 + n / 100, 36.113],
+    }
+    for n, name in ((1, "中韩社区"), (2, "西韩社区"))
+]

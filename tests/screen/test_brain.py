@@ -11,7 +11,8 @@ import pytest
 
 from hub.clickhouse_embedded import EmbeddedClickHouse
 from monitoring.screen import BrainUnavailableError, ClickHouseBrain, Deployment
-from monitoring.screen.brain import AGENCIES, ALERTS, MATTERS, DayCount, FeedCount
+from monitoring.screen.brain import ALERTS, MATTERS, OVERDUE, DayCount, FeedCount
+from monitoring.screen.drill import Cases, Wanted
 from monitoring.screen.period import LastDays, Period
 from monitoring.screen.snapshot import take
 from profiles import Profile, load_profile
@@ -72,7 +73,10 @@ def test_an_empty_database_is_an_answer(brain: ClickHouseBrain) -> None:
     assert brain.daily(MARCH) == []
     assert brain.feeds(MARCH) == []
     assert brain.merged() == []
-    assert (brain.workload().open, brain.workload().agencies, brain.workload().manual) == (0, [], [])
+    assert (brain.workload().open, brain.workload().manual, brain.overdue()) == (0, [], [])
+    assert (brain.curves(MARCH)[0].values, brain.areas(MARCH), brain.hot_points(), brain.seasons()) == ([], [], [], [])
+    assert brain.tiers(MARCH).agencies == []
+    assert brain.cases(Wanted(MARCH.first, MARCH.last)).total == 0
     assert brain.alerts().total == 0
     assert [figure.rate for figure in brain.headline(MARCH)] == [None] * 8
 
@@ -174,11 +178,6 @@ def test_the_workload_is_open_orders_by_level_agency_and_reason(brain: ClickHous
         "street": (0, 0),
         "district": (3, 1),
     }
-    assert [(a.name_zh, a.name_en, a.open, a.overdue) for a in load.agencies] == [
-        ("综合行政执法局", "Urban Management Bureau", 2, 1),
-        ("中韩网格服务队", "Grid teams of street 001", 1, 1),
-        ("已撤单位", "已撤单位", 1, 0),
-    ]
     (queue,) = load.manual
     assert (queue.reason, queue.waiting) == ("no_kind", 1)
     assert queue.oldest == datetime.fromtimestamp((NOON - HOUR) / 1000, UTC)
@@ -207,7 +206,52 @@ def test_lists_are_short_whatever_the_database_holds(brain: ClickHouseBrain, put
     ]
     put("routed", [*first, *again])
     assert len(brain.merged()) == MATTERS
-    assert len(brain.workload().agencies) == AGENCIES
+    assert len(brain.overdue()) == OVERDUE
+
+
+def test_what_is_late_is_told_longest_first_and_of_confidential_reports_no_word(
+    brain: ClickHouseBrain, put: Put
+) -> None:
+    put(
+        "routed",
+        [
+            routed(report("new", title="油烟"), due_at=NOON + 2 * HOUR),
+            routed(report("old", title="举报某店", appeal_type="report"), due_at=NOON + HOUR),
+            routed(report("closed"), due_at=NOON),
+        ],
+    )
+    put("progress", [step("closed", "close", NOON)])
+    assert [(one.report_id[-3:], one.title) for one in brain.overdue()] == [("old", None), ("new", "油烟")]
+
+
+def test_behind_each_figure_stand_its_orders_and_the_sql_shown_gives_both(
+    brain: ClickHouseBrain, put: Put, engine: EmbeddedClickHouse
+) -> None:
+    put("routed", [routed(report(name, reported_at=NOON + n * HOUR)) for n, name in enumerate("abcd")])
+    put("progress", [step("a", "revisit", NOON + HOUR, solved=True), step("b", "revisit", NOON + HOUR, solved=False)])
+
+    def found(**wanted: Any) -> Cases:
+        return brain.cases(Wanted(MARCH.first, MARCH.last, **wanted))
+
+    assert [one.report_id[-1] for one in found().cases] == ["d", "c", "b", "a"]
+    assert [(one.report_id[-1], one.counts) for one in found(figure="solved").cases] == [("b", False), ("a", True)]
+    assert [one.report_id[-1] for one in found(figure="solved", part="in").cases] == ["a"]
+    assert [one.report_id[-1] for one in found(figure="solved", part="out").cases] == ["b"]
+    assert found(feed="wechat").total == 0
+    bi = open_clickhouse(url(engine, "bi"))
+    told = found(figure="solved", community_code="370212001003")
+    assert told.total == len(bi.query(told.sql).result_rows) == 2
+    assert bi.query(told.figure_sql).result_rows == [(1.0, 2, 0.5)]
+    assert found(page=2).cases == []
+
+
+def test_the_curve_of_a_figure_has_a_point_a_day_and_none_without_denominator(brain: ClickHouseBrain, put: Put) -> None:
+    put("routed", [routed(report("a")), routed(report("b", reported_at=NOON + 48 * HOUR))])
+    put("progress", [step("b", "revisit", NOON + 60 * HOUR, solved=True)])
+    curves = {curve.name: curve.values for curve in brain.curves(MARCH)}
+    assert curves["accepted"] == [1, 1]
+    assert curves["solved"] == [None, 1]
+    assert [(area.code, area.accepted, area.open) for area in brain.areas(MARCH)] == [("370212001003", 2, 2)]
 
 
 def test_a_whole_snapshot_holds_nobodys_mask_key_address_or_text(

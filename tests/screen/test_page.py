@@ -1,6 +1,7 @@
 """The page in a real browser: what a person sees, hears from a screen reader, and can do with a keyboard."""
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from aiohttp import web
 from monitoring.screen import make_app
 from monitoring.screen.brain import OpenAlert, OpenAlerts
 from tests.screen.browser import CHROMIUM, Page, browser
-from tests.screen.fakes import DEPLOYMENT, MATTERS, NOW, FakeBrain, figure
+from tests.screen.fakes import DEPLOYMENT, MATTERS, NOW, OUTLINES, FakeBrain, figure
 
 pytestmark = pytest.mark.skipif(
     not os.access(CHROMIUM, os.X_OK), reason=f"{CHROMIUM} is absent: install Debian's package chromium"
@@ -59,7 +60,9 @@ def show(tmp_path: Path, test: Callable[[Page, str, FakeBrain], Awaitable[None]]
 
     async def main() -> None:
         brain = FakeBrain()
-        runner = web.AppRunner(make_app(brain, DEPLOYMENT, interval_s=0.1, clock=lambda: NOW))
+        runner = web.AppRunner(
+            make_app(brain, DEPLOYMENT, outlines=json.dumps(OUTLINES).encode(), interval_s=0.1, clock=lambda: NOW)
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -215,7 +218,7 @@ def test_tab_reaches_every_control_and_each_has_a_name(tmp_path: Path) -> None:
         await page.open(url + "?from=2025-11-01&to=2025-12-31")
         await page.until(READY)
         reached = set()
-        for _ in range(16):  # a date field has a stop for each of its parts
+        for _ in range(28):  # a date field has a stop for each of its parts
             await page.press("Tab")
             reached.add(await page.evaluate("document.activeElement.id || document.activeElement.name"))
         assert {"choice", "from", "to", "language", "chart", "feed-list"} <= reached
@@ -244,3 +247,98 @@ def test_nothing_is_cut_at_the_side_or_too_faint_or_small_to_read(language: str,
         assert await page.evaluate(TOO_LOW_FOR_A_FINGER) == []
 
     show(tmp_path, test)
+
+
+def test_a_figure_opens_its_orders_with_the_sql_and_the_address_shows_them_again(tmp_path: Path) -> None:
+    async def test(page: Page, url: str, brain: FakeBrain) -> None:
+        await page.open(url)
+        await page.until(READY)
+        await page.evaluate("document.querySelectorAll('.figure .opens')[4].click()")
+        await page.until("document.querySelectorAll('#drill tbody tr').length === 2")
+        assert (await page.text("#drill-title")) == "解决率"
+        shown = await page.text("#drill")
+        assert "共 102 件" in shown
+        assert "第 1 / 3 页" in shown
+        assert "（内容不公开）" in shown
+        assert "<img src=x" in shown
+        assert await page.evaluate("window.hurt") is None
+        assert "sum(solved_numerator)" in await page.evaluate("document.querySelector('#drill pre').textContent")
+        await page.evaluate("[...document.querySelectorAll('.parts-choice button')][2].click()")
+        await page.until("document.querySelectorAll('#drill tbody tr').length === 1")
+        address = str(await page.evaluate("location.href"))
+        assert "figure=solved" in address
+        assert "part=out" in address
+        await page.open("about:blank")
+        await page.open(address)
+        await page.until("document.querySelectorAll('#drill[open] tbody tr').length === 1")
+        await page.click("#drill-close")
+        await page.until("!document.querySelector('#drill').open && !location.hash")
+
+    show(tmp_path, test)
+
+
+def test_the_map_the_list_beside_it_and_hot_points_open_the_orders_of_a_place(tmp_path: Path) -> None:
+    async def test(page: Page, url: str, brain: FakeBrain) -> None:
+        await page.open(url + "?lang=en")
+        await page.until(READY)
+        await page.until(
+            "document.querySelectorAll('#map .community').length === 2 && !!document.querySelector('#map .hot')"
+        )
+        assert "西韩社区 has most orders (90)" in await page.evaluate(
+            "document.querySelector('#map').getAttribute('aria-label')"
+        )
+        await page.evaluate("document.querySelector('#map .community').dispatchEvent(new MouseEvent('click'))")
+        await page.until("location.hash.includes('community_code=370212001001')")
+        await page.click("#drill-close")
+        await page.click("#places .opens")
+        await page.until("location.hash.includes('community_code=370212001002')")
+        await page.click("#drill-close")
+        await page.click("#hot .opens")
+        await page.until("location.hash.includes('matter_kind=heating')")
+
+    show(tmp_path, test)
+
+
+def test_agencies_stand_in_tiers_and_a_tier_lists_them_by_code(tmp_path: Path) -> None:
+    async def test(page: Page, url: str, brain: FakeBrain) -> None:
+        await page.open(url)
+        await page.until(READY)
+        assert "热电集团" in await page.text("#tiers")
+        await page.click("#tiers .opens")
+        await page.until("document.querySelectorAll('#drill[open] tbody tr').length === 1")
+        assert "96.2" in await page.text("#drill")
+        await page.click("#drill tbody .opens")
+        await page.until("location.hash.includes('agency_code=heating-co') && location.hash.includes('to=2025-12-31')")
+
+    show(tmp_path, test)
+
+
+def test_the_health_of_the_processes_is_told_in_words_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async def well(_: web.Request) -> web.Response:
+            return web.Response()
+
+        async def ill(_: web.Request) -> web.Response:
+            return web.Response(status=503)
+
+        others = web.Application()
+        others.add_routes([web.get("/well", well), web.get("/ill", ill)])
+        other = web.AppRunner(others)
+        await other.setup()
+        await web.TCPSite(other, "127.0.0.1", 0).start()
+        base = f"http://127.0.0.1:{other.addresses[0][1]}"
+        watches = {"gateway": f"{base}/well", "worker": f"{base}/ill", "sink": "http://127.0.0.1:1/health"}
+        runner = web.AppRunner(make_app(FakeBrain(), DEPLOYMENT, watches=watches, interval_s=0.1, clock=lambda: NOW))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            async with browser(tmp_path) as page:
+                await page.open(f"http://127.0.0.1:{runner.addresses[0][1]}/?lang=en")
+                await page.until("document.querySelectorAll('#health li').length === 3")
+                told = await page.evaluate("[...document.querySelectorAll('#health li')].map((e) => e.textContent)")
+                assert told == ["Intake up", "Matching failing", "Storing no answer"]
+        finally:
+            await runner.cleanup()
+            await other.cleanup()
+
+    asyncio.run(main())

@@ -39,23 +39,19 @@ def test_orders_of_the_manual_queue_are_open_but_of_no_agency() -> None:
     early, late = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
     load = load_of(
         [
-            ("", "", "", "", "", "no_kind", 3, 0, late),
-            ("", "", "", "", "", "no_kind", 1, 1, early),
-            ("a", "甲局", "甲局", "Bureau A", "district", "", 10, 2, early),
-            ("b", "乙站", "", "", "grid", "", 4, 3, early),
-            ("a", "甲局", "甲局", "Bureau A", "street", "", 5, 2, early),
+            ("", "no_kind", 1, 3, 0, late),
+            ("street", "no_kind", 1, 1, 1, early),
+            ("district", "", 0, 10, 2, early),
+            ("grid", "", 0, 4, 3, early),
+            ("street", "", 0, 5, 2, early),
         ]
     )
     assert (load.open, load.overdue) == (23, 8)
     assert [(level.level, level.open, level.overdue) for level in load.levels] == [
         ("grid", 4, 3),
         ("community", 0, 0),
-        ("street", 5, 2),
+        ("street", 6, 3),
         ("district", 10, 2),
-    ]
-    assert [(a.name_zh, a.name_en, a.open, a.overdue) for a in load.agencies] == [
-        ("甲局", "Bureau A", 15, 4),
-        ("乙站", "乙站", 4, 3),
     ]
     assert [(m.reason, m.waiting, m.oldest) for m in load.manual] == [("no_kind", 4, early)]
 
@@ -75,6 +71,18 @@ def test_today_is_the_day_of_the_deployment() -> None:
         take(FakeBrain(), LastDays(1), list(DEPLOYMENT.feeds), "Asia/Shanghai", lambda: just_after_midnight).as_json()
     )
     assert answer["period"] == {"from": "2025-12-31", "to": "2025-12-31", "days": 1}
+
+
+def test_the_days_before_are_compared_only_where_the_data_reaches_them() -> None:
+    def before(days: int) -> list[dict[str, object]] | None:
+        taken = take(FakeBrain(), LastDays(days), [], "Asia/Shanghai", lambda: NOW)
+        found: list[dict[str, object]] | None = orjson.loads(taken.as_json())["before"]
+        return found
+
+    told = before(30)
+    assert told is not None
+    assert told[0] == {"name": "accepted", "numerator": 2196, "rate": None}
+    assert before(365) is None
 
 
 def test_a_rate_over_nothing_is_null() -> None:

@@ -1,97 +1,17 @@
 // The page: one stream of figures in, text out. Everything from the data is set as text, never as HTML.
 
-const TEXT = {
-  zh: {
-    title: "智治大脑", madeUp: "虚构数据", madeUpSays: "仅供演示，不描述任何真实情况",
-    period: "统计期间", year: "近一年", month: "近30天", own: "自选", from: "起始日期", to: "截止日期",
-    ownOrder: "起始日期不能晚于截止日期", ownMissing: "请填写起止日期",
-    connecting: "正在连接", live: (time) => `实时 · ${time} 核对`, lost: (time) => `连接中断，正在重连${time ? ` · ${time} 的数据` : ""}`,
-    busy: (time) => `数据暂不可用${time ? ` · ${time} 的数据` : ""}`,
-    trouble: (time) => `数据暂不可用。${time ? `以下为 ${time} 的数据，` : ""}恢复后自动更新。`,
-    figures: "主要指标", trend: "诉求受理", closedNow: "已办结", waitingNow: "尚未办结",
-    feeds: "各渠道来件", feed: "渠道", reports: "来件", linked: "已并入", latest: "最近接收",
-    matters: "最新合并的事项", workload: "在办与超期", agency: "主办单位（超期最多）", open: "在办", overdue: "超期",
-    alerts: "未解除告警", manual: "人工队列", reason: "原因", waiting: "待派", oldest: "最早", now: "此刻",
-    ofOpen: (n) => `在办 ${n}`, all: "合计", moreAlerts: (shown, total) => `此刻 · 显示 ${shown} / ${total}`,
-    noMatters: "暂无合并的事项", noAgencies: "暂无在办诉求", noAlerts: "暂无未解除的告警", noManual: "暂无待人工派单的诉求",
-    perDay: (n) => `日均 ${n}`, noDenominator: "无分母", never: "从未", piece: "件",
-    repeats: (n) => `重复 ${n}`, joined: (n) => `他人同诉 ${n}`, rebounds: (n) => `反弹 ${n}`,
-    share: (a, b) => `${a} / ${b}`, to_: "至",
-    day: (c) => `${c.from} · 受理 ${c.accepted} · 已办结 ${c.closed} · 尚未办结 ${c.waiting}`,
-    days: (c) => `${c.from} 至 ${c.to} · 受理 ${c.accepted} · 已办结 ${c.closed} · 尚未办结 ${c.waiting}`,
-    chart: (c) => `${c.from} 至 ${c.to} 共受理 ${c.accepted} 件，其中已办结 ${c.closed} 件；单${c.unit}最多 ${c.most} 件（${c.mostOn}）。用左右方向键逐${c.unit}查看。`,
-    units: { day: "日", month: "月" },
-    language: "English",
-    cohort: "诉求不含视频告警；各率均为 分子 / 分母，分母为零记作 -", zone: (zone) => `时间为 ${zone}`,
-    span: (a, b) => `已有数据 ${a} 至 ${b}`, noSpan: "尚无诉求数据",
-    weight: (w) => `满意率中基本满意按 ${w} 计`,
-    levels: { grid: "网格", community: "社区", street: "街道", district: "区级" },
-    severities: { critical: "严重", warning: "警告", info: "提示" },
-    reasons: { no_kind: "类别不明", no_row: "责任清单无对应" },
-    feedNames: {},
-    names: {
-      accepted: ["受理诉求", () => "期间内不重复的诉求"],
-      responded: ["响应率", (d) => `${d.respond_within_hours} 小时内响应 / 已派单`],
-      on_time: ["按时办结率", () => "按时办结 / 已办结或已到期"],
-      closed: ["办结率", () => "已办结 / 受理"],
-      solved: ["解决率", () => "回访已解决 / 回访有结论"],
-      satisfied: ["满意率", () => "满意（加权）/ 已评价"],
-      in_grid: ["网格内办结率", () => "网格内办结 / 已办结"],
-      repeats: ["重复诉求率", () => "重复、同诉、反弹 / 受理"],
-    },
-  },
-  en: {
-    title: "Governance brain", madeUp: "Made-up data", madeUpSays: "for demonstration; describes nothing real",
-    period: "Period", year: "Year", month: "30 days", own: "Dates", from: "First day", to: "Last day",
-    ownOrder: "The first day must not be after the last", ownMissing: "Fill in both days",
-    connecting: "Connecting", live: (time) => `Live · checked ${time}`, lost: (time) => `Connection lost, trying again${time ? ` · data of ${time}` : ""}`,
-    busy: (time) => `Data unavailable${time ? ` · data of ${time}` : ""}`,
-    trouble: (time) => `Data is unavailable for now. ${time ? `What you see is of ${time}; it` : "It"} updates by itself.`,
-    figures: "Headline figures", trend: "Orders received", closedNow: "closed", waitingNow: "not closed yet",
-    feeds: "Reports by feed", feed: "Feed", reports: "Reports", linked: "Merged", latest: "Last received",
-    matters: "Newest merged matters", workload: "Open and overdue", agency: "Agency (most overdue)", open: "Open", overdue: "Overdue",
-    alerts: "Open alerts", manual: "Manual queue", reason: "Reason", waiting: "Waiting", oldest: "Oldest", now: "now",
-    ofOpen: (n) => `of ${n} open`, all: "All", moreAlerts: (shown, total) => `now · ${shown} of ${total} shown`,
-    noMatters: "No merged matters", noAgencies: "No open orders", noAlerts: "No open alerts", noManual: "Nothing waits for manual routing",
-    perDay: (n) => `${n} a day`, noDenominator: "no denominator", never: "never", piece: "reports",
-    repeats: (n) => `${n} repeat`, joined: (n) => `${n} joined`, rebounds: (n) => `${n} rebound`,
-    share: (a, b) => `${a} / ${b}`, to_: "to",
-    day: (c) => `${c.from} · ${c.accepted} received · ${c.closed} closed · ${c.waiting} not yet`,
-    days: (c) => `${c.from} to ${c.to} · ${c.accepted} received · ${c.closed} closed · ${c.waiting} not yet`,
-    chart: (c) => `${c.accepted} orders from ${c.from} to ${c.to}, ${c.closed} of them closed; at most ${c.most} in a ${c.unit} (${c.mostOn}). Left and right arrow keys read each ${c.unit}.`,
-    units: { day: "day", month: "month" },
-    language: "中文",
-    cohort: "Orders leave video alarms out; each rate is numerator / denominator, and - where that is zero", zone: (zone) => `Times are ${zone}`,
-    span: (a, b) => `Data from ${a} to ${b}`, noSpan: "No orders yet",
-    weight: (w) => `"Basically satisfied" counts ${w}`,
-    levels: { grid: "Grid", community: "Community", street: "Street", district: "District" },
-    severities: { critical: "Critical", warning: "Warning", info: "Note" },
-    reasons: { no_kind: "kind unknown", no_row: "not in responsibility list" },
-    feedNames: {
-      hotline12345: "12345 hotline", police110: "110 non-police", citymgmt: "City management", video: "Video alarms",
-      wechat: "WeChat", other: "Other channels",
-    },
-    names: {
-      accepted: ["Orders", () => "distinct orders of the period"],
-      responded: ["Response rate", (d) => `answered within ${d.respond_within_hours} h / dispatched`],
-      on_time: ["On-time rate", () => "closed on time / closed or past due"],
-      closed: ["Closing rate", () => "closed / received"],
-      solved: ["Solve rate", () => "solved / revisits that could tell"],
-      satisfied: ["Satisfaction", () => "satisfied (weighted) / rated"],
-      in_grid: ["Closed in grid", () => "closed within grid / closed"],
-      repeats: ["Repeat rate", () => "repeat, joined, rebound / received"],
-    },
-  },
-};
+import { drawMap } from "./map.js";
+import { make, svg } from "./make.js";
+import { openDrill, listTier, sayDrill } from "./drill.js";
+import { TEXT } from "./words.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const RETRY_MS = 10_000;
 const DAY_MS = 86_400_000;
 const $ = (id) => document.getElementById(id);
 
 const state = {
   language: "zh", choice: "365", from: "", to: "",
-  deployment: null, data: null, checkedAt: null, lost: false, unavailable: false, lastGood: null, marked: null,
+  deployment: null, outlines: [], health: [], data: null, checkedAt: null, lost: false, unavailable: false, lastGood: null, marked: null,
 };
 let source = null;
 let retry = 0;
@@ -138,15 +58,6 @@ function moment(utc) {
 
 // --- elements --------------------------------------------------------------------------------------------------------
 
-/** An element with a class, text or children. Text is text: nothing from the data becomes HTML. */
-function make(tag, className, content) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (Array.isArray(content)) element.append(...content.filter((child) => child !== null));
-  else if (content !== undefined) element.textContent = content;
-  return element;
-}
-
 /** Text that is Chinese whatever the page's language is. */
 function chinese(element) {
   if (state.language !== "zh") element.lang = "zh-CN";
@@ -181,28 +92,58 @@ function rowHead(children) {
 
 // --- parts of the page -----------------------------------------------------------------------------------------------
 
+/** A small curve: what the figure did over the period. Gaps where there was no denominator. */
+function curve(values) {
+  const known = values.filter((value) => value !== null);
+  const picture = svg("svg", { class: "curve", viewBox: "0 0 100 24", preserveAspectRatio: "none", "aria-hidden": "true" });
+  if (known.length < 2) return picture;
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const y = (value) => (high === low ? 12 : 22 - ((value - low) / (high - low)) * 20);
+  const step = 100 / (values.length - 1);
+  let pen = "M";
+  const line = values.map((value, index) => {
+    if (value === null) { pen = "M"; return ""; }
+    const piece = `${pen}${(index * step).toFixed(2)} ${y(value).toFixed(2)}`;
+    pen = "L";
+    return piece;
+  }).join("");
+  picture.append(svg("path", { d: line }));
+  return picture;
+}
+
+/** 环比: percent of a count, points of a rate; nothing where there is nothing before. */
+function change(f) {
+  const before = state.data.before?.find((one) => one.name === f.name);
+  if (!before) return null;
+  const share = f.name === "accepted" ? before.numerator && (f.numerator - before.numerator) / before.numerator : f.rate !== null && before.rate !== null && f.rate - before.rate;
+  if (typeof share !== "number" || (f.name === "accepted" && !before.numerator)) return null;
+  const sign = share > 0 ? "+" : share < 0 ? "-" : "±";
+  const size = (Math.abs(share) * 100).toFixed(1);
+  return make("dd", "change", `${t().against} ${sign}${f.name === "accepted" ? `${size}%` : t().points(size)}`);
+}
+
 function figure(f, days) {
   const [name, says] = t().names[f.name] ?? [f.name, () => ""];
-  const children = [make("dt", "", name)];
-  if (f.name === "accepted") {
-    children.push(make("dd", "value", count(f.numerator)), make("dd", "parts", t().perDay(count(f.numerator / days))));
-  } else {
-    const value = make("dd", "value", percent(f.rate));
-    if (f.rate === null) value.title = t().noDenominator;
-    const share = make("div", "share", [make("span")]);
-    share.firstChild.style.width = `${Math.min(1, f.rate ?? 0) * 100}%`;
-    const shareCell = make("dd", "", [share]);
-    shareCell.setAttribute("aria-hidden", "true");
-    children.push(value, shareCell, make("dd", "parts", t().share(count(f.numerator), count(f.denominator))));
-  }
-  children.push(make("dd", "says", says(state.deployment)));
-  return make("div", `figure ${f.name === "accepted" ? "accepted" : ""}`, children);
+  const open = make("button", "opens", name);
+  open.type = "button";
+  open.addEventListener("click", () => drill({ figure: f.name }));
+  const isCount = f.name === "accepted";
+  const value = make("dd", "value", isCount ? count(f.numerator) : percent(f.rate));
+  if (!isCount && f.rate === null) value.title = t().noDenominator;
+  const curveCell = make("dd", "", [curve(state.data.curves.find((one) => one.name === f.name)?.values ?? [])]);
+  curveCell.setAttribute("aria-hidden", "true");
+  const parts = make("dd", "parts", isCount ? t().perDay(count(f.numerator / days)) : t().share(count(f.numerator), count(f.denominator)));
+  return make("div", `figure ${isCount ? "accepted" : ""}`, [make("dt", "", [open]), value, change(f), parts, curveCell, make("dd", "says", says(state.deployment))]);
 }
+
+/** Opens the orders behind something, for the days shown. */
+const drill = (wanted) => openDrill({ ...query(), ...wanted });
 
 function feedRow(feed, most) {
   const known = state.deployment.feeds[feed.feed] ?? feed.feed;
   const translated = state.language === "en" ? t().feedNames[feed.feed] : known;
-  const name = make("span", "", translated ?? known);
+  const name = make("span", "feed-name", translated ?? known);
+  name.title = translated ?? known;
   return make("tr", "", [
     rowHead([translated ? name : chinese(name), bar([["", most ? feed.reports / most : 0]])]),
     make("td", "number", count(feed.reports)),
@@ -237,13 +178,42 @@ function levelCell(name, load) {
   ]);
 }
 
-function agencyRow(agency, most) {
-  const name = make("span", "", named(agency.name_zh, agency.name_en));
-  const shares = [["late-part", agency.overdue / most], ["", (agency.open - agency.overdue) / most]];
+function overdueItem(one) {
+  const days = Math.floor((Date.now() - Date.parse(one.due_at)) / DAY_MS);
+  const name = one.title === null ? make("p", "name quiet", t().hidden) : chinese(make("p", "name", one.title || named(one.kind_zh, one.kind_en)));
+  return make("li", "", [
+    name,
+    make("p", "late", t().late(count(Math.max(0, days)))),
+    make("p", "about", [named(one.kind_zh, one.kind_en), one.agency].filter(Boolean).join(" · ")),
+    make("p", "when", `${t().due} ${when(one.due_at)}`),
+  ]);
+}
+
+function tierRow(tier, agencies) {
+  const names = agencies.slice(0, 4).map((agency) => named(agency.name_zh, agency.name_en));
+  const open = make("button", "opens", `${tier} ${t().tierNames[tier]}`);
+  open.type = "button";
+  open.addEventListener("click", () => listTier(`${t().tiers} · ${tier} ${t().tierNames[tier]}`, agencies, drillAgency));
   return make("tr", "", [
-    rowHead([name, bar(shares)]),
-    make("td", agency.overdue ? "number late" : "number", count(agency.overdue)),
-    make("td", "number", count(agency.open)),
+    rowHead([open]),
+    make("td", "number", t().tierOf(count(agencies.length))),
+    make("td", "names quiet", names.join(state.language === "zh" ? "、" : ", ") + (agencies.length > 4 ? " …" : "")),
+  ]);
+}
+
+/** The orders of an agency in the month its tier is of. */
+function drillAgency(agency) {
+  const first = new Date(`${state.data.tiers.month}T00:00:00Z`);
+  const last = new Date(Date.UTC(first.getUTCFullYear(), first.getUTCMonth() + 1, 0));
+  openDrill({ from: state.data.tiers.month, to: last.toISOString().slice(0, 10), figure: "solved", agency_code: agency.agency_code });
+}
+
+function seasonItem(season) {
+  return make("li", "", [
+    make("p", "name", [named(season.kind_zh, season.kind_en), " · ", season.area || t().whole].join("")),
+    make("p", season.is_due ? "waits" : "quiet", season.is_due ? t().isDue : ""),
+    make("p", "about", t().weekly(count(season.expected), count(season.usual))),
+    make("p", "when", `${season.starts_on.slice(5)} ${t().to_} ${season.ends_on.slice(5)}`),
   ]);
 }
 
@@ -268,13 +238,6 @@ function manualRow(queue) {
 function niceTop(most) {
   const power = 10 ** Math.floor(Math.log10(Math.max(most, 1)));
   return [1, 2, 4, 5, 10].map((n) => n * power).find((n) => n >= most && n >= 2);
-}
-
-function svg(tag, attributes, text) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  if (text !== undefined) element.textContent = text;
-  return element;
 }
 
 /** Which bars get a label below: firsts of months on long stretches, else every few. */
@@ -347,6 +310,41 @@ function mark(index) {
   readChart();
 }
 
+// --- map and health --------------------------------------------------------------------------------------------------
+
+function renderMap() {
+  const { areas, hot } = state.data;
+  const names = new Map(state.outlines.map((one) => [one.code, one.name]));
+  drawMap($("map"), state.outlines, areas, hot, (code) => drill({ community_code: code }), count);
+  const top = [...areas].sort((a, b) => b.accepted - a.accepted || (a.code < b.code ? -1 : 1)).slice(0, 5);
+  $("map").setAttribute("aria-label", top.length && state.outlines.length
+    ? t().mapSays({ places: count(areas.length), most: names.get(top[0].code) ?? top[0].code, accepted: count(top[0].accepted), hot: count(hot.length) })
+    : t().mapNone);
+  fill("places", top.map((area) => {
+    const open = chinese(make("button", "opens", names.get(area.code) ?? area.code));
+    open.type = "button";
+    open.addEventListener("click", () => drill({ community_code: area.code }));
+    return make("tr", "", [rowHead([open]), make("td", "number", count(area.accepted)), make("td", "number quiet", count(area.open))]);
+  }), "-", 3);
+  fill("hot", hot.slice(0, 5).map((point) => {
+    const open = make("button", "opens", named(point.kind_zh, point.kind_en, "-"));
+    open.type = "button";
+    open.addEventListener("click", () => drill({ community_code: point.community_code, matter_kind: point.matter_kind }));
+    return make("li", "", [
+      make("p", "name", [open, " ", chinese(make("span", "quiet", names.get(point.community_code) ?? ""))]),
+      make("p", "when", t().hotSays({ ...point, callers: count(point.callers), reports: count(point.reports) })),
+    ]);
+  }), t().noHot);
+}
+
+function renderHealth() {
+  $("health").replaceChildren(...state.health.map(({ name, state: how }) => {
+    const item = make("li", how, [make("span", "dot"), make("span", "", t().health[name] ?? name), make("span", "unseen", ` ${t().healthStates[how]}`)]);
+    item.title = t().healthStates[how];
+    return item;
+  }));
+}
+
 // --- the whole page --------------------------------------------------------------------------------------------------
 
 function renderStatus() {
@@ -383,8 +381,12 @@ function renderData() {
   fill("matters", data.matters.map(matterItem), t().noMatters);
   const { workload, alerts } = data;
   $("levels").replaceChildren(levelCell(t().all, workload), ...workload.levels.map((load) => levelCell(t().levels[load.level], load)));
-  const most = Math.max(...workload.agencies.map((agency) => agency.open), 1);
-  fill("agencies", workload.agencies.map((agency) => agencyRow(agency, most)), t().noAgencies, 3);
+  fill("overdue", data.overdue.map(overdueItem), t().noOverdue);
+  const tiers = ["A", "B", "C", "D"].map((tier) => [tier, data.tiers.agencies.filter((one) => one.tier === tier)]);
+  fill("tiers", data.tiers.month ? tiers.map(([tier, agencies]) => tierRow(tier, agencies)) : [], t().noTiers, 3);
+  $("tier-month").textContent = data.tiers.month ? t().tierMonth(data.tiers.month.slice(0, 7)) : "";
+  fill("seasons", data.seasons.map(seasonItem), t().noSeasons);
+  renderMap();
   fill("alerts", alerts.shown.map(alertItem), t().noAlerts);
   fill("manual", workload.manual.map(manualRow), t().noManual, 3);
   for (const scope of document.querySelectorAll("[data-scope]")) {
@@ -409,6 +411,8 @@ function render() {
   renderWords();
   renderStatus();
   renderData();
+  renderHealth();
+  sayDrill(t(), { count, percent, when, named, chinese, deployment: state.deployment });
 }
 
 // --- the stream ------------------------------------------------------------------------------------------------------
@@ -419,9 +423,9 @@ function query() {
 
 async function learnDeployment() {
   if (state.deployment) return;
-  const answer = await fetch("/api/deployment");
-  state.deployment = await answer.json();
-  renderWords();
+  const [deployment, outlines] = await Promise.all(["/api/deployment", "/api/map"].map(async (path) => (await fetch(path)).json()));
+  Object.assign(state, { deployment, outlines });
+  render();
 }
 
 function listen() {
@@ -444,6 +448,10 @@ function listen() {
     Object.assign(state, { data, checkedAt: data.taken_at, unavailable: false });
     renderData();
   });
+  on("health", (health) => {
+    state.health = health;
+    renderHealth();
+  });
   on("checked", ({ taken_at }) => Object.assign(state, { checkedAt: taken_at, unavailable: false }));
   on("unavailable", ({ last_good }) => Object.assign(state, { unavailable: true, lastGood: last_good ?? state.checkedAt }));
   stream.onerror = () => {
@@ -459,7 +467,7 @@ function listen() {
 /** Keeps the choice in the address, so that a wall or a bookmark shows the same again. */
 function remember() {
   const kept = new URLSearchParams({ ...(state.choice === "365" ? {} : query()), ...(state.language === "zh" ? {} : { lang: state.language }) });
-  history.replaceState(null, "", kept.size ? `?${kept}` : "/");
+  history.replaceState(null, "", (kept.size ? `?${kept}` : "/") + location.hash);
 }
 
 function recall() {
@@ -513,6 +521,7 @@ $("chart").addEventListener("keydown", (event) => {
   mark(state.marked === null ? (move < 0 ? Infinity : 0) : state.marked + move);
 });
 new ResizeObserver(() => state.data && drawChart()).observe($("chart"));
+new ResizeObserver(() => state.data && renderMap()).observe($("map"));
 document.addEventListener("visibilitychange", () => {
   // A page nobody sees asks for nothing.
   if (document.hidden) source?.close();
