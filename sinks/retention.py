@@ -27,24 +27,31 @@ _FACTS: Final = {
     "hub.dead_letters": "_timestamp",
     "hub.cases": "first_day",
 }
+#: Where the broker gave no time (1970), a fact must not go as it comes; an original goes by when ClickHouse took it.
+_NEVER: Final = "toDate('2149-06-06')"
 _ORIGINALS: Final = "hub.sealed_originals"
 _LETTERS: Final = "hub.dead_letters"
 #: Not in partitions by year: rows go one by one, since a part always holds some that stay.
 _MIXED: Final = ("hub.members", "hub.dead_letters")
-#: Whole parts only, and a TTL that is changed reads one column of old parts instead of writing them anew.
-_SETTINGS: Final = {"ttl_only_drop_parts": "1", "materialize_ttl_recalculate_only": "1"}
+#: A TTL that is changed reads one column of old parts instead of writing them anew.
+_CHEAP: Final = {"materialize_ttl_recalculate_only": "1"}
+#: A part is dropped, never written anew.
+_WHOLE: Final = _CHEAP | {"ttl_only_drop_parts": "1"}
 
 
 def wanted(retention: Retention) -> dict[tuple[str, str], tuple[str, str]]:
     """By table and piece (sinks.schema.Shape) what must stand there, and the template that puts it."""
     made: dict[tuple[str, str], tuple[str, str]] = {}
-    for table, clock in _FACTS.items():
-        rule = f"toStartOfYear({clock}) + toIntervalYear({retention.facts_years + 1})"
-        for name, value in _SETTINGS.items() if table not in _MIXED else ():
+    for table in (*_FACTS, _ORIGINALS):
+        for name, value in (_CHEAP if table in (*_MIXED, _ORIGINALS) else _WHOLE).items():
             statement = f"ALTER TABLE {table} {{on_cluster}} MODIFY SETTING {name} = {value}"
             made[table, f"setting {name}"] = (value, statement)
+    for table, clock in _FACTS.items():
+        rule = f"if(toYear({clock}) = 1970, {_NEVER}, toStartOfYear({clock}) + toIntervalYear({retention.facts_years + 1}))"
         made[table, "TTL"] = (rule, f"ALTER TABLE {table} {{on_cluster}} MODIFY TTL {rule}")
-    rule = f"toDate(_timestamp) + toIntervalDay({retention.originals_days})"
+    rule = (
+        f"toDate(if(toYear(_timestamp) = 1970, _ingested_at, _timestamp)) + toIntervalDay({retention.originals_days})"
+    )
     made[_ORIGINALS, "TTL"] = (rule, f"ALTER TABLE {_ORIGINALS} {{on_cluster}} MODIFY TTL {rule}")
     made[_LETTERS, "column original"] = (
         f"TTL {rule}",
@@ -68,7 +75,9 @@ def keep(client: Any, retention: Retention, ddl: Ddl | None = None) -> list[str]
     running = read_schema(client, ["hub"])
     done = []
     for (table, piece), (rule, template) in wanted(retention).items():
-        if not _plain(running[table].pieces.get(piece, "")).endswith(_plain(rule)):
+        now = _plain(running[table].pieces.get(piece, ""))
+        # Of a column its rule stands at the end of its declaration.
+        if not (now.endswith(_plain(rule)) if piece.startswith("column ") else now == _plain(rule)):
             client.command(ddl.fill(template))
             done.append(ddl.fill(template))
     if done:

@@ -38,6 +38,26 @@ def routed(client: Any, report_id: str, came: str, told: str) -> None:
     )
 
 
+def store_originals(client: Any) -> None:
+    for name, came in (("old", "now() - INTERVAL 32 DAY"), ("fresh", "now() - INTERVAL 28 DAY")):
+        client.command(
+            "INSERT INTO hub.sealed_originals (report_id, reported_at, sealed, _timestamp) "
+            f"SELECT '{name}', now(), 'bytes', {came}"
+        )
+        client.command(
+            "INSERT INTO hub.dead_letters (dead_letter_id, reason_code, original, _timestamp) "
+            f"SELECT '{name}', 'bad_xml', 'bytes', {came}"
+        )
+
+
+def assert_only_fresh_originals(client: Any) -> None:
+    assert rows(client, "hub.sealed_originals") == [("fresh",)]
+    assert rows(client, "hub.dead_letters", "dead_letter_id, reason_code, original") == [
+        ("fresh", "bad_xml", "bytes"),
+        ("old", "bad_xml", ""),
+    ]
+
+
 @pytest.mark.clickhouse
 def test_facts_that_came_long_ago_go_and_what_is_told_late_stays(client: Any) -> None:
     keep(client, Retention())
@@ -61,22 +81,32 @@ def test_a_part_whose_rows_all_came_long_ago_is_dropped(client: Any) -> None:
 
 
 @pytest.mark.clickhouse
+def test_what_came_without_a_time_stays_and_its_original_goes_by_when_it_was_stored(client: Any) -> None:
+    keep(client, Retention(originals_days=30))
+    routed(client, "timeless", "0", FRESH)
+    client.command("INSERT INTO hub.cases (report_id, first_day, day) SELECT 'timeless', toDate(0), toDate(0)")
+    for name, stored in (("old", "now() - INTERVAL 32 DAY"), ("fresh", "now() - INTERVAL 28 DAY")):
+        client.command(
+            "INSERT INTO hub.sealed_originals (report_id, reported_at, sealed, _timestamp, _ingested_at) "
+            f"SELECT '{name}', now(), 'bytes', 0, {stored}"
+        )
+    assert rows(client, "hub.routed") == rows(client, "hub.cases") == [("timeless",)]
+    assert rows(client, "hub.sealed_originals") == [("fresh",)]
+
+
+@pytest.mark.clickhouse
 def test_sealed_originals_go_by_the_day_and_letters_stay_without_theirs(client: Any) -> None:
     keep(client, Retention(originals_days=30))
-    for name, came in (("old", "now() - INTERVAL 32 DAY"), ("fresh", "now() - INTERVAL 28 DAY")):
-        client.command(
-            "INSERT INTO hub.sealed_originals (report_id, reported_at, sealed, _timestamp) "
-            f"SELECT '{name}', now(), 'bytes', {came}"
-        )
-        client.command(
-            "INSERT INTO hub.dead_letters (dead_letter_id, reason_code, original, _timestamp) "
-            f"SELECT '{name}', 'bad_xml', 'bytes', {came}"
-        )
-    assert rows(client, "hub.sealed_originals") == [("fresh",)]
-    assert rows(client, "hub.dead_letters", "dead_letter_id, reason_code, original") == [
-        ("fresh", "bad_xml", "bytes"),
-        ("old", "bad_xml", ""),
-    ]
+    store_originals(client)
+    assert_only_fresh_originals(client)
+
+
+@pytest.mark.clickhouse
+def test_a_shorter_time_takes_originals_that_were_stored_before_it(client: Any) -> None:
+    keep(client, Retention())
+    store_originals(client)
+    keep(client, Retention(originals_days=30))
+    assert_only_fresh_originals(client)
 
 
 @pytest.mark.clickhouse
