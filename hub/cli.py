@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hub.console import CommandError, figures_table, summary
+from hub.console import CommandError, comparison_dict, comparison_table, figures_table, summary
 from hub.settings import Settings
 
 if TYPE_CHECKING:
@@ -411,14 +411,36 @@ def kpi(
     due: Annotated[
         bool, typer.Option("--due", help="Of the orders due on these days, and not reported on them.")
     ] = False,
+    against: Annotated[
+        Literal["previous", "year", "festival"] | None,
+        typer.Option(
+            "--compare", help="Beside the days before (环比), a year ago (同比), or as far from the Spring Festival."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """The headline figures, each with its numerator and denominator. Without dates: all that is stored."""
+    """The headline figures, each with its numerator and denominator.
+
+    Without dates: all that is stored; to compare, the last month that is over, or the latest Spring Festival.
+    """
     from hub.endpoints import clickhouse_client, clickhouse_url
+    from sinks.compared import ComparisonError, Span, compare, local_today, usual_span
     from sinks.kpi import headline
 
     client = clickhouse_client(clickhouse_url(Settings()))
     cohort: Literal["accepted", "due"] = "due" if due else "accepted"
+    if against:
+        today = local_today(client)
+        usual = usual_span(against, today)
+        try:
+            found = compare(client, Span(_day(from_, usual.first), _day(to, usual.last)), against, today, cohort)
+        except ComparisonError as error:
+            raise CommandError(str(error)) from None
+        if as_json:
+            _print_json(comparison_dict(found))
+        else:
+            Console().print(comparison_table(found, cohort))
+        return
     figures = headline(client, _day(from_, date(1970, 1, 1)), _day(to, date(2149, 1, 1)), cohort)
     if as_json:
         _print_json({f.name: {"numerator": f.numerator, "denominator": f.denominator, "rate": f.rate} for f in figures})
