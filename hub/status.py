@@ -59,7 +59,9 @@ SELECT DISTINCT report_id FROM hub.routed FINAL
 WHERE outcome = 'routed' AND confidential AND report_id IN {ids:Array(String)}
 """
 # A matter that a confidential report began goes by the first other report in it.
-_HEIRS: Final = "SELECT matter_id, heir FROM hub.heirs WHERE matter_id IN {ids:Array(String)}"
+_HEIRS: Final = """
+SELECT report_id, heir FROM hub.hidden_reports FINAL WHERE report_id IN {ids:Array(String)} AND heir != ''
+"""
 # What persons ruled and steps changed since; few reports are ever ruled on, so that the view of them is seldom read.
 _RULED: Final = """
 SELECT DISTINCT report_id FROM hub.report_changes

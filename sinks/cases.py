@@ -1,4 +1,5 @@
-"""hub.cases kept as the facts tell: whenever a fact about a report is stored, its row is computed anew from all facts.
+"""hub.cases and hub.hidden_reports kept as the facts tell: whenever a fact about a report is stored, its row is computed anew
+from all facts.
 
 A row depends on the facts of its report and on the others of its matter: whether one is confidential, what a person ruled,
 who told it again. So the reports that are or were in a matter are computed together. What is computed comes of facts only,
@@ -51,6 +52,10 @@ _COLUMNS: Final = """
 SELECT name FROM system.columns WHERE database = 'hub' AND table = 'cases' AND name != '_version' ORDER BY position
 """
 _TOLD: Final = "SELECT * FROM hub.told_cases"
+_HIDDEN: Final = """
+SELECT secret.report_id AS report_id, ifNull(heirs.heir, '') AS heir
+FROM hub.secret_reports AS secret LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = secret.report_id
+"""
 _BUILT: Final = "SELECT rules FROM hub.cases_built FINAL"
 _ZONE: Final = "SELECT value FROM hub.parameters FINAL WHERE name = 'timezone'"
 #: What facts told before there was hub.members.
@@ -93,7 +98,7 @@ _PLACES: Final = {
 
 
 class Cases:
-    """The writer of hub.cases, over a clickhouse-connect client of one thread."""
+    """The writer of hub.cases and hub.hidden_reports, over a clickhouse-connect client of one thread."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -117,7 +122,7 @@ class Cases:
         It may run beside refreshes. Stopped in the middle (`going_on` false), it begins anew the next time.
         """
         zone = self._client.query(_ZONE).result_rows
-        rules = hashlib.sha256(f"{keyed(_TOLD)}\n{zone}".encode()).hexdigest()
+        rules = hashlib.sha256(f"{keyed(_TOLD)}\n{keyed(_HIDDEN)}\n{zone}".encode()).hexdigest()
         if self._client.query(_BUILT).result_rows == [(rules,)]:
             return False
         for statement in _MEMBERS:
@@ -139,11 +144,17 @@ class Cases:
     def _store(self, targets: list[str]) -> None:
         context = set(targets) | self._ids(_REFERRED, targets)
         context |= self._ids(_TOUCHED, sorted(targets))
+        ids = sorted(context)
+        self._insert("hub.cases", self._columns, _TOLD, ids, targets)
+        if self._ids(_SECRETS, targets):
+            self._insert("hub.hidden_reports", "report_id, heir", _HIDDEN, ids, targets)
+
+    def _insert(self, table: str, columns: str, question: str, ids: list[str], targets: list[str]) -> None:
         self._client.command(
-            f"INSERT INTO hub.cases ({self._columns}, _version) "  # noqa: S608 - the table's columns and our views
-            f"SELECT {self._columns}, greatest({{least:UInt64}}, toUnixTimestamp64Micro(now64(6))) "
-            f"FROM ({keyed(_TOLD)}) WHERE report_id IN {{targets:Array(String)}}",
-            parameters={"ids": sorted(context), "targets": targets, "least": self._least_version},
+            f"INSERT INTO {table} ({columns}, _version) "  # noqa: S608 - the tables' columns and our views
+            f"SELECT {columns}, greatest({{least:UInt64}}, toUnixTimestamp64Micro(now64(6))) "
+            f"FROM ({keyed(question)}) WHERE report_id IN {{targets:Array(String)}}",
+            parameters={"ids": ids, "targets": targets, "least": self._least_version},
             settings={"async_insert": 0},
         )
 

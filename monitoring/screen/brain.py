@@ -17,7 +17,7 @@ from monitoring.screen.drill import HEADLINES, Cases, Found, Wanted, cases_query
 from monitoring.screen.period import Period
 
 #: Rows of each list on the page.
-MATTERS: Final = 4
+MATTERS: Final = 3
 OVERDUE: Final = 5
 ALERTS: Final = 3
 SEASONS: Final = 4

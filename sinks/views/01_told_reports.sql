@@ -51,6 +51,7 @@ SELECT
     latest.extra AS extra,
     latest.reported_at AS reported_at,
     latest.received_at AS received_at,
+    first._timestamp AS decided_at,
     latest.source_due_at AS source_due_at,
     if(stepped, cases.agency_code, latest.agency_code) AS agency_code,
     if(stepped, nullIf(ifNull(agencies.name_zh, ''), ''), latest.agency_name) AS agency_name,

@@ -21,7 +21,8 @@ AS
 -- A confidential report shows the life of its case and no matter but its own; which matters it was ruled to be in or not in
 -- is told nowhere. A matter that such a report began goes by its heir, as in bi.reports.
 WITH
-    secrets AS (SELECT report_id FROM hub.secret_reports),
+    hidden AS (SELECT report_id, heir FROM hub.hidden_reports FINAL),
+    secrets AS (SELECT report_id FROM hidden),
     changes.report_id IN secrets AS secret
 SELECT
     changes.changed_at AS changed_at,
@@ -50,8 +51,8 @@ FROM
     LEFT ARRAY JOIN report_ids AS report
     WHERE change NOT IN ('noted', 'early')
 ) AS changes
-LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = changes.matter_id
-LEFT JOIN hub.heirs AS from_heirs ON from_heirs.matter_id = changes.from_matter_id
+LEFT JOIN hidden AS heirs ON heirs.report_id = changes.matter_id
+LEFT JOIN hidden AS from_heirs ON from_heirs.report_id = changes.from_matter_id
 WHERE NOT (secret AND changes.ruled_by IS NOT NULL)
     AND NOT (changes.matter_id IN secrets AND NOT secret AND ifNull(heirs.heir, '') = '')
 COMMENT 'The history of cases and matters: what steps and rulings changed, one row per change and report';

@@ -19,68 +19,50 @@ AS
 -- A question is open until a person accepted the report into any matter, rejected it from this one, unlinked or merged it;
 -- until both stand in one matter; and while neither is confidential.
 WITH
-    secrets AS (SELECT report_id FROM hub.secret_reports),
+    hidden AS (SELECT report_id, heir FROM hub.hidden_reports FINAL),
+    -- Of hidden reports, and against them, hub.cases keeps no question.
     asked AS
     (
-        SELECT report_id, assumeNotNull(review_matter) AS matter, assumeNotNull(review_score) AS score, _timestamp
-        FROM hub.routed FINAL {of_reports}
-        WHERE outcome = 'routed' AND relation != 'revision' AND review_matter IS NOT NULL AND review_score IS NOT NULL
-            AND report_id NOT IN secrets AND assumeNotNull(review_matter) NOT IN secrets
-        LIMIT 1 BY report_id
-    ),
-    -- By the primary key, and not bi.reports, which would be read whole.
-    told AS
-    (
         SELECT
-            report_id,
-            argMin(matter_id, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS matter_id,
-            argMin(reasons, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS reasons,
-            argMin(rule_version, (relation = 'revision', length(part_ids), received_at, _timestamp, intake_offset)) AS rule_version,
-            argMax(
-                tuple(if(empty(title), substringUTF8(content, 1, 40), title), matter_kind, street_code, feed, reported_at),
-                (length(part_ids), received_at, _timestamp, intake_offset)
-            ) AS latest
-        FROM hub.routed FINAL {of_reports}
-        WHERE outcome = 'routed' AND (report_id IN (SELECT report_id FROM asked) OR report_id IN (SELECT matter FROM asked))
-        GROUP BY report_id
+            report_id, assumeNotNull(review_matter) AS matter, assumeNotNull(review_score) AS score, reasons, title, content, matter_id,
+            matter_kind, street_code, feed, reported_at, decided_at, rule_version
+        FROM hub.cases FINAL {of_reports}
+        WHERE review_matter IS NOT NULL AND review_score IS NOT NULL AND ruling IS NULL
     ),
-    shown AS
+    others AS
     (
-        SELECT
-            told.report_id AS report_id,
-            ifNull(nullIf(moved.matter_id, ''), told.matter_id) AS known_as,
-            ifNull(nullIf(heirs.heir, ''), known_as) AS matter_id,
-            told.latest.1 AS title, told.latest.2 AS matter_kind, told.latest.3 AS street_code, told.latest.4 AS feed,
-            told.latest.5 AS reported_at, told.reasons AS reasons, told.rule_version AS rule_version,
-            ifNull(moved.ruling, '') AS ruling
-        FROM told
-        LEFT JOIN hub.moved_reports AS moved ON moved.report_id = told.report_id
-        LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = ifNull(nullIf(moved.matter_id, ''), told.matter_id)
+        SELECT report_id, matter_id, title, content
+        FROM hub.cases FINAL {of_reports}
+        WHERE report_id IN (SELECT matter FROM asked)
     ),
     rejected AS
     (
-        SELECT report_id, matter_id
-        FROM hub.report_changes FINAL {of_reports}
-        WHERE intake_topic = 'rulings' AND change = 'rejected'
+        SELECT changes.report_id AS report_id, arrayJoin([changes.matter_id, ifNull(nullIf(heirs.heir, ''), changes.matter_id)]) AS matter_id
+        FROM
+        (
+            SELECT report_id, matter_id
+            FROM hub.report_changes FINAL {of_reports}
+            WHERE intake_topic = 'rulings' AND change = 'rejected'
+        ) AS changes
+        LEFT JOIN hidden AS heirs ON heirs.report_id = changes.matter_id
     )
 SELECT
     asked.report_id AS report_id,
-    other.matter_id AS review_matter,
+    others.matter_id AS review_matter,
     asked.score AS score,
-    mine.reasons AS reasons,
-    mine.title AS title,
-    other.title AS matter_title,
-    mine.matter_kind AS matter_kind,
-    mine.street_code AS street_code,
-    mine.feed AS feed,
-    mine.reported_at AS reported_at,
-    asked._timestamp AS asked_at,
-    round(dateDiff('second', asked._timestamp, now64(3, 'UTC')) / 3600, 1) AS age_hours,
-    mine.rule_version AS rule_version
+    asked.reasons AS reasons,
+    if(empty(asked.title), substringUTF8(asked.content, 1, 40), asked.title) AS title,
+    if(empty(others.title), substringUTF8(others.content, 1, 40), others.title) AS matter_title,
+    asked.matter_kind AS matter_kind,
+    asked.street_code AS street_code,
+    asked.feed AS feed,
+    asked.reported_at AS reported_at,
+    asked.decided_at AS asked_at,
+    round(dateDiff('second', asked.decided_at, now64(3, 'UTC')) / 3600, 1) AS age_hours,
+    asked.rule_version AS rule_version
 FROM asked
-INNER JOIN shown AS mine ON mine.report_id = asked.report_id
-INNER JOIN shown AS other ON other.report_id = asked.matter
-WHERE mine.ruling = '' AND mine.known_as != other.known_as
+INNER JOIN others ON others.report_id = asked.matter
+WHERE asked.matter_id != others.matter_id
     AND (asked.report_id, asked.matter) NOT IN (SELECT report_id, matter_id FROM rejected)
-    AND (asked.report_id, other.known_as) NOT IN (SELECT report_id, matter_id FROM rejected)
+    AND (asked.report_id, others.matter_id) NOT IN (SELECT report_id, matter_id FROM rejected)
 COMMENT 'Open questions whether a report belongs to a matter: zhishu review answers them';

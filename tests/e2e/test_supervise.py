@@ -15,7 +15,7 @@ from hub.up import Hub, private_settings
 from tests.connectors.make import ORDER, STEP, as_json
 from tests.e2e.hubs import query, wait_until
 from tests.e2e.test_publishers import signed
-from tests.screen.browser import CHROMIUM, browser
+from tests.screen.browser import CHROMIUM, artefact, browser
 
 pytestmark = pytest.mark.e2e
 
@@ -72,7 +72,7 @@ def test_the_wall_shows_an_accepted_report_by_itself_and_opens_it(hub: Hub, tmp_
             print(f"on the wall {took:.2f} s after its 2xx")
             await page.click(".figure .opens")
             await page.until("document.querySelector('#drill tbody')?.textContent.includes('250912101108119999')")
-            await page.screenshot(tmp_path / "wall.png")
+            await page.screenshot(artefact("wall-with-orders.png"))
             assert page.complaints == []
             return took
 

@@ -27,6 +27,14 @@ _FLAGS = (
     "--remote-debugging-port=0",
 )
 _LIMIT_S = 30
+#: Screenshots stay here after a run, for a person to look at; git ignores it.
+_ARTEFACTS = Path(__file__).resolve().parents[2] / ".artifacts"
+
+
+def artefact(name: str) -> Path:
+    """Where a test leaves a screenshot."""
+    _ARTEFACTS.mkdir(exist_ok=True)
+    return _ARTEFACTS / name
 
 
 class Page:

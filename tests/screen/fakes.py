@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from monitoring.screen import BrainUnavailableError, Deployment
+from monitoring.screen.brain import MATTERS as MOST
 from monitoring.screen.brain import (
     AreaCount,
     Curve,
@@ -160,7 +161,7 @@ class FakeBrain:
         ]
 
     def merged(self) -> list[MergedMatter]:
-        return self.matters[:7]
+        return self.matters[:MOST]
 
     def workload(self) -> Workload:
         return self.load

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from monitoring.screen import make_app
 from monitoring.screen.brain import OpenAlert, OpenAlerts
-from tests.screen.browser import CHROMIUM, Page, browser
+from tests.screen.browser import CHROMIUM, Page, artefact, browser
 from tests.screen.fakes import DEPLOYMENT, MATTERS, NOW, OUTLINES, FakeBrain, figure
 
 pytestmark = pytest.mark.skipif(
@@ -48,6 +48,11 @@ TOO_FAINT = """
 SMALLEST_TEXT_PX = """
 Math.min(...[...document.querySelectorAll("body *")].filter((e) => e.checkVisibility() && e.textContent.trim())
   .map((e) => Number.parseFloat(getComputedStyle(e).fontSize)))
+"""
+#: Columns of panels, and lists that may be cut, of which something lies below the lower edge.
+CUT = """
+[...document.querySelectorAll(".column, .matters, .alerts")]
+  .filter((e) => e.scrollHeight > e.clientHeight + 1).map((e) => e.className)
 """
 TOO_LOW_FOR_A_FINGER = """
 [...document.querySelectorAll("label:has(input), button")].filter((e) => e.checkVisibility() && e.offsetHeight < 40)
@@ -242,8 +247,10 @@ def test_nothing_is_cut_at_the_side_or_too_faint_or_small_to_read(language: str,
             assert await page.evaluate(TOO_FAINT) == []
             assert await page.evaluate(SMALLEST_TEXT_PX) >= 13
             if width >= 1920:
-                # A wall shows all of it without scrolling.
+                # A wall shows all of it without scrolling, and cuts no list.
                 assert await page.evaluate("document.documentElement.scrollHeight") == height
+                assert await page.evaluate(CUT) == []
+            await page.screenshot(artefact(f"screen-{language}-{width}.png"), whole=width < 800)
         assert await page.evaluate(TOO_LOW_FOR_A_FINGER) == []
 
     show(tmp_path, test)

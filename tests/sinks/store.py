@@ -19,5 +19,5 @@ def store(client: Any, topic: str, rows: Iterable[Row]) -> None:
 
 def empty(client: Any) -> None:
     """Empties all tables of facts, and what was computed from them."""
-    for table in (*TABLES, "hub.cases", "hub.cases_built"):
+    for table in (*TABLES, "hub.cases", "hub.cases_built", "hub.hidden_reports"):
         client.command(f"TRUNCATE TABLE {table}")

@@ -18,6 +18,12 @@ pytestmark = pytest.mark.clickhouse
 Put = Callable[..., None]
 A, B, C, D, E = (f"hotline12345-{name}" for name in "abcde")
 TOLD = "SELECT * FROM hub.told_cases ORDER BY report_id"
+HIDDEN = "SELECT report_id, heir FROM hub.hidden_reports FINAL ORDER BY report_id"
+HIDDEN_TOLD = """
+SELECT secret.report_id, heirs.heir
+FROM hub.secret_reports AS secret LEFT JOIN hub.heirs AS heirs ON heirs.matter_id = secret.report_id
+ORDER BY secret.report_id
+"""
 IN_A: dict[str, Any] = {"matter_id": A, "linked_to": A}
 #: Decisions, rulings and changes of cases, in the order of the log; steps come by another topic.
 LOG: list[Any] = [
@@ -117,11 +123,13 @@ def test_any_interleaving_in_any_batches_with_any_repetition_stores_what_the_fac
                     store(hub, PROGRESS if of_steps else ROUTED, part)
         found = stored(hub)
         assert found == told(hub)
+        assert rows(hub, HIDDEN) == rows(hub, HIDDEN_TOLD)
         expected.append(found)
         assert found == expected[0]
 
     check()
     assert len(expected[0]) == 5
+    assert rows(hub, HIDDEN) == [(A, B)]
 
 
 def test_a_fact_of_one_report_changes_the_rows_of_its_matter(hub: Any, put: Put) -> None:

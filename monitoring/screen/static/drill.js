@@ -125,6 +125,7 @@ function table(head, rows, numbers = []) {
 }
 
 function forget() {
+  if ($("drill").open) return; // opened again before the browser told that it was closed
   [wanted, answer] = [null, null];
   if (location.hash) history.pushState(null, "", location.pathname + location.search);
 }

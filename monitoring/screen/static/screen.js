@@ -66,11 +66,16 @@ function chinese(element) {
 
 const named = (zh, en, fallback = "") => (state.language === "zh" ? zh : en) || zh || fallback;
 
+/** Fills a list or a table's body; what is the same stays, so that a screen reader is told of changes only. */
 function fill(id, children, nothing, columns) {
-  if (children.length) return $(id).replaceChildren(...children);
-  const text = make(columns ? "td" : "li", "nothing", nothing);
-  if (columns) text.colSpan = columns;
-  return $(id).replaceChildren(columns ? make("tr", "", [text]) : text);
+  if (!children.length) {
+    const text = make(columns ? "td" : "li", "nothing", nothing);
+    if (columns) text.colSpan = columns;
+    children = [columns ? make("tr", "", [text]) : text];
+  }
+  const old = [...$(id).children];
+  if (old.length === children.length && old.every((child, index) => child.isEqualNode(children[index]))) return;
+  $(id).replaceChildren(...children);
 }
 
 function bar(parts) {
