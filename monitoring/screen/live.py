@@ -14,8 +14,8 @@ from monitoring.screen.snapshot import Snapshot
 
 #: Seconds between two askings for readers who already have an answer.
 INTERVAL_S: Final = 1.0
-#: ... and at least so many times what the last asking took, so that a slow ClickHouse is not kept busy by a screen.
-_REST: Final = 4.0
+#: ... and at least so many times what the last asking took, so that a screen leaves a slow ClickHouse half of its time.
+_REST: Final = 1.0
 #: A choice nobody asked for since so many seconds is forgotten.
 _FORGET_S: Final = 60.0
 _MAX_CHOICES: Final = 64
