@@ -127,7 +127,7 @@ class OverdueCase:
 
 @dataclass(frozen=True)
 class AreaCount:
-    """Orders of a community (12-digit code) in a period, and how many of them are not closed."""
+    """Orders of a community (12-digit code) or a grid in a period, and how many of them are not closed."""
 
     code: str
     accepted: int
@@ -244,6 +244,9 @@ class Brain(Protocol):
     def areas(self, period: Period) -> list[AreaCount]:
         """Orders by community."""
 
+    def grids(self, period: Period) -> list[AreaCount]:
+        """Orders by grid."""
+
     def hot_points(self) -> list[HotPoint]:
         """Where trouble gathers now."""
 
@@ -330,6 +333,12 @@ _AREAS = """
 SELECT community_code, sum(accepted), sum(accepted) - sum(closed_numerator)
 FROM bi.kpi_daily WHERE day BETWEEN {first:Date} AND {last:Date} AND community_code != ''
 GROUP BY community_code ORDER BY community_code
+"""
+
+_GRIDS = """
+SELECT grid_code, count(), countIf(NOT closed)
+FROM bi.figures WHERE day BETWEEN {first:Date} AND {last:Date} AND grid_code != ''
+GROUP BY grid_code ORDER BY grid_code
 """
 
 _HOT = """
@@ -509,6 +518,10 @@ class ClickHouseBrain:
         """Orders by community."""
         rows = self._ask_slowly(_AREAS, first=period.first, last=period.last)
         return [AreaCount(code, accepted, int(open_)) for code, accepted, open_ in rows]
+
+    def grids(self, period: Period) -> list[AreaCount]:
+        """Orders by grid."""
+        return [AreaCount(*row) for row in self._ask_slowly(_GRIDS, first=period.first, last=period.last)]
 
     def hot_points(self) -> list[HotPoint]:
         """Where trouble gathers now."""

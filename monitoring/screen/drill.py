@@ -34,11 +34,12 @@ class Wanted:
     agency_code: str = ""
     street_code: str = ""
     community_code: str = ""
+    grid_code: str = ""
     matter_kind: str = ""
     page: int = 1
 
 
-_CODES: Final = ("feed", "agency_code", "street_code", "community_code", "matter_kind")
+_CODES: Final = ("feed", "agency_code", "street_code", "community_code", "grid_code", "matter_kind")
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,10 @@ def _conditions(wanted: Wanted) -> str:
 def figure_query(wanted: Wanted) -> str:
     """The question that gives the figure itself."""
     name = wanted.figure
-    if name == HEADLINES[0]:
-        return f"SELECT sum(accepted) AS accepted\nFROM bi.kpi_daily\nWHERE {_conditions(wanted)}"
-    return (
-        f"SELECT sum({name}_numerator) AS numerator, sum({name}_denominator) AS denominator, "
-        f"numerator / nullIf(denominator, 0) AS rate\nFROM bi.kpi_daily\nWHERE {_conditions(wanted)}"
-    )
+    told = "count() AS accepted"
+    if name != HEADLINES[0]:
+        told = f"sum({name}) AS numerator, count({name}) AS denominator, numerator / nullIf(denominator, 0) AS rate"
+    return f"SELECT {told}\nFROM bi.figures\nWHERE {_conditions(wanted)}"
 
 
 def cases_query(wanted: Wanted) -> str:

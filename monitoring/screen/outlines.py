@@ -1,4 +1,4 @@
-"""The map of the district: outlines of streets and communities in force, from the profile, small enough for a page."""
+"""The map of the district: outlines of streets, communities and grids in force, from the profile, small enough for a page."""
 
 from datetime import date
 from typing import Any, Final
@@ -11,11 +11,11 @@ from profiles.areas import Area
 
 #: Degrees by which a drawn outline may differ, some 20 m: less than a pixel of a district on a wall.
 _TOLERANCE: Final = 0.0002
-_KINDS: Final = ("street", "community")
+_KINDS: Final = ("street", "community", "grid")
 
 
 def outlines(profile: Profile, today: date) -> bytes:
-    """JSON: the streets and communities in force on a local day with their rings, [longitude, latitude] in WGS-84, five digits.
+    """JSON: streets, communities and grids in force on a local day; rings of [longitude, latitude] in WGS-84, five digits.
 
     Communities without an outline stand as points of the register (`places.csv`), so that a map without outlines shows them.
     """

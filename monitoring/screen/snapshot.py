@@ -92,6 +92,7 @@ def take(brain: Brain, choice: Choice, feeds: Sequence[str], timezone: str, cloc
         "before": _before(brain, period, span),
         "curves": [asdict(curve) for curve in brain.curves(period)],
         "areas": [asdict(area) for area in brain.areas(period)],
+        "grids": [asdict(grid) for grid in brain.grids(period)],
         "hot": [asdict(point) for point in brain.hot_points()],
         "tiers": asdict(brain.tiers(period)),
         "seasons": [asdict(season) for season in brain.seasons()],

@@ -178,6 +178,9 @@ class FakeBrain:
     def areas(self, period: Period) -> list[AreaCount]:
         return [AreaCount("370212001001", 40, 3), AreaCount("370212001002", 90, 7)]
 
+    def grids(self, period: Period) -> list[AreaCount]:
+        return [AreaCount("G-1", 12, 1)]
+
     def hot_points(self) -> list[HotPoint]:
         return self.hot
 
@@ -310,3 +313,5 @@ OUTLINES = [
     }
     for n, name in ((1, "中韩社区"), (2, "西韩社区"))
 ]
+#: A grid in the first of them.
+GRID = {**OUTLINES[0], "kind": "grid", "code": "G-1", "name": "中韩社区第一网格", "parent": "370212001001"}

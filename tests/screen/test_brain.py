@@ -227,7 +227,10 @@ def test_what_is_late_is_told_longest_first_and_of_confidential_reports_no_word(
 def test_behind_each_figure_stand_its_orders_and_the_sql_shown_gives_both(
     brain: ClickHouseBrain, put: Put, engine: EmbeddedClickHouse
 ) -> None:
-    put("routed", [routed(report(name, reported_at=NOON + n * HOUR)) for n, name in enumerate("abcd")])
+    reports = [
+        report(name, reported_at=NOON + n * HOUR, grid_code="G-1" if n == 3 else None) for n, name in enumerate("abcd")
+    ]
+    put("routed", [routed(one) for one in reports])
     put("progress", [step("a", "revisit", NOON + HOUR, solved=True), step("b", "revisit", NOON + HOUR, solved=False)])
 
     def found(**wanted: Any) -> Cases:
@@ -242,6 +245,8 @@ def test_behind_each_figure_stand_its_orders_and_the_sql_shown_gives_both(
     told = found(figure="solved", community_code="370212001003")
     assert told.total == len(bi.query(told.sql).result_rows) == 2
     assert bi.query(told.figure_sql).result_rows == [(1.0, 2, 0.5)]
+    assert [(one.code, one.accepted, one.open) for one in brain.grids(MARCH)] == [("G-1", 1, 1)]
+    assert [one.report_id[-1] for one in found(grid_code="G-1").cases] == ["d"]
     assert found(page=2).cases == []
 
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from monitoring.screen import make_app
 from monitoring.screen.brain import OpenAlert, OpenAlerts
 from tests.screen.browser import CHROMIUM, Page, artefact, browser
-from tests.screen.fakes import DEPLOYMENT, MATTERS, NOW, OUTLINES, FakeBrain, figure
+from tests.screen.fakes import DEPLOYMENT, GRID, MATTERS, NOW, OUTLINES, FakeBrain, figure
 
 pytestmark = pytest.mark.skipif(
     not os.access(CHROMIUM, os.X_OK), reason=f"{CHROMIUM} is absent: install Debian's package chromium"
@@ -269,7 +269,7 @@ def test_a_figure_opens_its_orders_with_the_sql_and_the_address_shows_them_again
         assert "（内容不公开）" in shown
         assert "<img src=x" in shown
         assert await page.evaluate("window.hurt") is None
-        assert "sum(solved_numerator)" in await page.evaluate("document.querySelector('#drill pre').textContent")
+        assert "sum(solved) AS numerator" in await page.evaluate("document.querySelector('#drill pre').textContent")
         await page.evaluate("[...document.querySelectorAll('.parts-choice button')][2].click()")
         await page.until("document.querySelectorAll('#drill tbody tr').length === 1")
         address = str(await page.evaluate("location.href"))
@@ -289,12 +289,12 @@ def test_the_map_the_list_beside_it_and_hot_points_open_the_orders_of_a_place(tm
         await page.open(url + "?lang=en")
         await page.until(READY)
         await page.until(
-            "document.querySelectorAll('#map .community').length === 2 && !!document.querySelector('#map .hot')"
+            "document.querySelectorAll('#map .area').length === 2 && !!document.querySelector('#map .hot')"
         )
         assert "西韩社区 has most orders (90)" in await page.evaluate(
             "document.querySelector('#map').getAttribute('aria-label')"
         )
-        await page.evaluate("document.querySelector('#map .community').dispatchEvent(new MouseEvent('click'))")
+        await page.evaluate("document.querySelector('#map .area').dispatchEvent(new MouseEvent('click'))")
         await page.until("location.hash.includes('community_code=370212001001')")
         await page.click("#drill-close")
         await page.click("#places .opens")
@@ -304,6 +304,31 @@ def test_the_map_the_list_beside_it_and_hot_points_open_the_orders_of_a_place(tm
         await page.until("location.hash.includes('matter_kind=heating')")
 
     show(tmp_path, test)
+
+
+def test_where_grids_have_outlines_they_are_what_the_map_shows_and_opens(tmp_path: Path) -> None:
+    async def main() -> None:
+        outlines = json.dumps([*OUTLINES, GRID]).encode()
+        runner = web.AppRunner(make_app(FakeBrain(), DEPLOYMENT, outlines=outlines, interval_s=0.1, clock=lambda: NOW))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            async with browser(tmp_path) as page:
+                await page.open(f"http://127.0.0.1:{runner.addresses[0][1]}/")
+                await page.until("document.querySelectorAll('#map .area').length === 1")
+                assert (
+                    await page.evaluate("document.querySelector('#map .area title').textContent")
+                    == "中韩社区第一网格 12"
+                )
+                assert await page.evaluate("document.querySelectorAll('#map .community').length") == 2
+                await page.evaluate("document.querySelector('#map .area').dispatchEvent(new MouseEvent('click'))")
+                await page.until("location.hash.includes('grid_code=G-1')")
+                await page.until("document.querySelectorAll('#drill tbody tr').length === 2")
+                assert page.complaints == []
+        finally:
+            await runner.cleanup()
+
+    asyncio.run(main())
 
 
 def test_agencies_stand_in_tiers_and_a_tier_lists_them_by_code(tmp_path: Path) -> None:

@@ -1,35 +1,38 @@
-// The map of the district: one shape per community, the darker the more orders; circles where trouble gathers now.
+// The map of the district: one shape per grid (per community where no grid has an outline), the brighter the more orders; circles
+// where trouble gathers now.
 
 import { svg } from "./make.js";
 
 const STEPS = 5;
 
-/** Draws into a box. outlines: rings in degrees; areas: counts by code; hot: points; open(code) when a community is chosen. */
+/** Draws into a box. outlines: rings in degrees; areas: counts of communities and grids by code; hot: points; open(outline) when one is chosen. */
 export function drawMap(box, outlines, areas, hot, open, count) {
   const { width, height } = box.getBoundingClientRect();
   const shapes = outlines.filter((one) => one.rings.length);
   const points = outlines.flatMap((one) => (one.rings.length ? one.rings.flat() : [one.point]));
   if (width < 1 || height < 1 || !points.length) return box.replaceChildren();
   const place = projection(points, width, height);
-  const counts = new Map(areas.map((area) => [area.code, area]));
-  const step = steps(areas.map((area) => area.accepted));
+  const filled = shapes.some(({ kind }) => kind === "grid") ? "grid" : "community";
+  const told = new Map(areas.map((area) => [area.code, area]));
+  const counts = new Map(outlines.filter(({ kind }) => kind === filled).map(({ code }) => [code, told.get(code)]));
+  const step = steps([...counts.values()].flatMap((area) => (area ? [area.accepted] : [])));
   const picture = svg("svg", { "aria-hidden": "true", viewBox: `0 0 ${width} ${height}` });
-  for (const one of shapes.filter(({ kind }) => kind === "community")) {
+  for (const one of shapes.filter(({ kind }) => kind === filled)) {
     const area = counts.get(one.code);
-    const path = svg("path", { class: `community step-${area ? step(area.accepted) : 0}`, d: outline(one.rings, place) });
+    const path = svg("path", { class: `area step-${area ? step(area.accepted) : 0}`, d: outline(one.rings, place) });
     path.append(svg("title", {}, `${one.name} ${count(area?.accepted ?? 0)}`));
-    path.addEventListener("click", () => open(one.code));
+    path.addEventListener("click", () => open(one));
     picture.append(path);
   }
-  for (const one of shapes.filter(({ kind }) => kind === "street")) {
-    picture.append(svg("path", { class: "street", d: outline(one.rings, place) }));
+  for (const one of shapes.filter(({ kind }) => kind === "street" || (kind === "community" && filled === "grid"))) {
+    picture.append(svg("path", { class: one.kind, d: outline(one.rings, place) }));
   }
   for (const one of outlines.filter(({ rings }) => !rings.length)) {
-    const area = counts.get(one.code);
+    const area = told.get(one.code);
     const [x, y] = place(one.point);
-    const dot = svg("circle", { class: `community step-${area ? step(area.accepted) : 0}`, cx: x, cy: y, r: 5 });
+    const dot = svg("circle", { class: `area step-${area ? step(area.accepted) : 0}`, cx: x, cy: y, r: 5 });
     dot.append(svg("title", {}, `${one.name} ${count(area?.accepted ?? 0)}`));
-    dot.addEventListener("click", () => open(one.code));
+    dot.addEventListener("click", () => open(one));
     picture.append(dot);
   }
   const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);

@@ -318,9 +318,9 @@ function mark(index) {
 // --- map and health --------------------------------------------------------------------------------------------------
 
 function renderMap() {
-  const { areas, hot } = state.data;
+  const { areas, grids, hot } = state.data;
   const names = new Map(state.outlines.map((one) => [one.code, one.name]));
-  drawMap($("map"), state.outlines, areas, hot, (code) => drill({ community_code: code }), count);
+  drawMap($("map"), state.outlines, [...areas, ...grids], hot, ({ kind, code }) => drill({ [`${kind}_code`]: code }), count);
   const top = [...areas].sort((a, b) => b.accepted - a.accepted || (a.code < b.code ? -1 : 1)).slice(0, 5);
   $("map").setAttribute("aria-label", top.length && state.outlines.length
     ? t().mapSays({ places: count(areas.length), most: names.get(top[0].code) ?? top[0].code, accepted: count(top[0].accepted), hot: count(hot.length) })
