@@ -11,7 +11,10 @@ from hub.evaluate import pairwise
 from hub.sample_year import play_year
 from hub.up import Hub
 from sinks.kpi import Cohort, headline
-from tests.e2e.hubs import query, settle, url
+from tests.connectors.make import STEP, as_json
+from tests.e2e.hubs import query, settle, url, wait_until
+from tests.e2e.test_publishers import signed
+from tests.e2e.test_review import zhishu
 from tests.kpi_by_hand import Link, figures_by_hand
 
 pytestmark = pytest.mark.e2e
@@ -139,6 +142,53 @@ def test_a_year_sent_again_from_the_start_changes_no_figure(year: Hub, sample: P
     assert sum(topic.replay for topic in account.topics) > 100
     assert headline(client, first, last) == before
     client.close()
+
+
+def test_a_revisit_of_march_that_comes_today_changes_march_and_another_one_changes_it_back(year: Hub) -> None:
+    march = (date(2025, 3, 1), date(2025, 3, 31))
+    ((number,),) = query(
+        year,
+        "SELECT upstream_id FROM bi.cases WHERE channel = 'demo-hotline' AND solved AND closed_at IS NOT NULL "
+        "AND day BETWEEN '2025-03-10' AND '2025-03-20' AND retold_at IS NULL ORDER BY report_id LIMIT 1",
+    )
+    before = found(year, *march)
+
+    def revisit(identity: str, day: str, solved: str) -> None:
+        told = {"record_number": number, "id": identity, "date": f"{day} 09:00:00", "note6": solved, "satisfaction": ""}
+        answer = signed(year, "demo-hotline", "POST", "/intake/demo-hotline", as_json(STEP | told))
+        assert answer.status_code == 200, answer.text
+
+    revisit("990000001", "2026-02-01", "未解决")
+    wait_until(lambda: found(year, *march)["solved"] != before["solved"], "the late revisit counts")
+    after = found(year, *march)
+    numerator, denominator = before["solved"]
+    assert after["solved"] == (numerator - 1, denominator)
+    assert after["false_closure"][0] == before["false_closure"][0] + 1
+    hangs_on = {"solved", "false_closure", "matters_solved", "mediated", "settled"}
+    assert {name for name in before if before[name] != after[name]} <= hangs_on
+    revisit("990000002", "2026-02-02", "已解决")
+    wait_until(lambda: found(year, *march) == before, "the figures are as before")
+
+
+def test_what_a_person_unlinks_and_merges_is_counted_as_by_hand(year: Hub, sample: Path) -> None:
+    ((joined, other),) = query(
+        year,
+        "SELECT argMin(report_id, reported_at), any(matter_id) FROM bi.cases "
+        "WHERE relation = 'joined' AND appeal_type != 'alarm' AND NOT confidential "
+        "AND day BETWEEN '2025-02-03' AND '2025-02-20' GROUP BY matter_id ORDER BY matter_id LIMIT 1",
+    )
+    first, last = date(2025, 2, 1), date(2025, 2, 28)
+    before = found(year, first, last)
+    done = zhishu(year, "unlink", joined)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: found(year, first, last)["matters"][0] == before["matters"][0] + 1, "it is a matter of its own")
+    expected = figures_by_hand(sample, year.profile.folder, first, last, links=links(year))
+    theirs = found(year, first, last)
+    assert theirs.pop("in_grid") == pytest.approx(expected.pop("in_grid"), rel=0.005)
+    assert {name for name, pair in expected.items() if theirs[name] != pytest.approx(pair, abs=1e-3)} == set()
+    done = zhishu(year, "merge", joined, other)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: found(year, first, last)["matters"] == before["matters"], "it is one matter again")
 
 
 def test_no_personal_data_of_the_sample_is_readable_past_the_gateway(year: Hub, sample: Path) -> None:
