@@ -76,9 +76,14 @@ def wait_until_counted(hub: Hub, console: Console) -> None:
     deadline = time.monotonic() + _DRAIN_S
     try:
         with console.status("Waiting until every record is decided and stored ..."):
-            while time.monotonic() < deadline and under_way(bootstrap, hub.profile):
-                time.sleep(0.2)
-            account = reconcile(bootstrap, client, hub.profile, Codec(open_registry(hub.settings.registry_url)))
+            codec = Codec(open_registry(hub.settings.registry_url))
+            while True:
+                while time.monotonic() < deadline and under_way(bootstrap, hub.profile):
+                    time.sleep(0.2)
+                account = reconcile(bootstrap, client, hub.profile, codec)
+                # The supervision may have told alerts between the two looks.
+                if time.monotonic() >= deadline or not any(account.not_stored.values()):
+                    break
         if not account.good:
             raise CommandError("not everything was stored in time: " + "; ".join(sentences(account)))
         figures = headline(client, date(1970, 1, 1), date(2149, 1, 1))

@@ -46,20 +46,25 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60.0) 
         time.sleep(0.05)  # the pause between two looks, not a wait for the thing itself
 
 
-def settle(hub: Hub, seconds: float = 120.0) -> Account:
-    """Waits until every record has its outcome and its row; fails with what is missing."""
+def settle(hub: Hub, seconds: float = 300.0) -> Account:
+    """Waits until every record has its outcome and its row; fails with what is missing.
+
+    The supervision may tell alerts between two looks: those are stored at the next.
+    """
     bootstrap = str(hub.settings.kafka_bootstrap)
+    accounts: list[Account] = []
 
     def done() -> bool:
         with suppress(TopicError, KafkaError):  # the broker may just be starting again
-            return under_way(bootstrap, hub.profile) == 0
+            if under_way(bootstrap, hub.profile) == 0:
+                with closing(clickhouse_client(str(hub.settings.clickhouse_url))) as client:
+                    accounts.append(reconcile(bootstrap, client, hub.profile, Codec(FileRegistry())))
+                return not any(accounts[-1].not_stored.values())
         return False
 
     wait_until(done, "every record is decided and stored", seconds)
-    with closing(clickhouse_client(str(hub.settings.clickhouse_url))) as client:
-        account = reconcile(bootstrap, client, hub.profile, Codec(FileRegistry()))
-    assert account.good, sentences(account)
-    return account
+    assert accounts[-1].good, sentences(accounts[-1])
+    return accounts[-1]
 
 
 class Background(threading.Thread):
